@@ -1,0 +1,1 @@
+"""What keeps everything on this machine: the environment, the kernel's lock, the keys."""

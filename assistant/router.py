@@ -1,0 +1,285 @@
+"""What handles a request: a rule, a tool the model picks under a grammar, or the model's own words; and why.
+
+    decision = router.decide("set a timer for ten minutes")      # no side effect: this is `assistant explain`
+    reply = router.act(decision, confirm)                        # runs the tools, asks where a confirmation is needed
+
+The order is fixed. Rules first: the home's sentences and the rules of tools/rules.py, in milliseconds. Then,
+if a model is
+there, it picks one of N tools, or none, with typed arguments (tools/choice.py). Then the model answers in words.
+
+A tool is chosen from the user's own words and nothing else: no document, note, file name, tool result or earlier reply
+is ever in what decides. Confirmations are the user's key press; nothing a model writes can be one.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from assistant.engines import LanguageModel
+from assistant.errors import AssistantError
+from assistant.home.model import key
+from assistant.home.sentences import MAX_CHARS, Match, sentences_for
+from assistant.tools import Level, Missing, Outcome, Surroundings, ToolError
+from assistant.tools.calls import Call, Chooser
+from assistant.tools.confirming import Confirm, Confirmation, confirmation, refuse
+from assistant.tools.follow_up import answer_to_question, follow_up, is_question
+from assistant.tools.home_tools import BY_INTENT
+from assistant.tools.notes import recalled
+from assistant.tools.registry import Registry, registry
+from assistant.tools.rules import plain, ruled
+from assistant.tools.timekeeping import all_timers
+
+RULE: Final = "rule"
+MODEL_TOOL: Final = "model tool"
+MODEL: Final = "model"
+__all__ = ["Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed", "Reply", "Router", "refuse"]
+MAX_ACTIONS: Final = 6
+MAX_CONFIRMED_PER_MINUTE: Final = 10
+_AND: Final = re.compile(r"\s*(?:;|,? and then |,? then |,? and also |, and |,? and |, )\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What would be done. `calls` is empty when the model answers. `ms` is how long deciding took."""
+
+    handled_by: str
+    calls: tuple[Call, ...] = ()
+    alternatives: tuple[Call, ...] = ()
+    ms: float = 0.0
+    text: str = ""
+
+    @property
+    def tool(self) -> str:
+        return " + ".join(c.tool for c in self.calls)
+
+    @property
+    def confidence(self) -> float:
+        return min((c.confidence for c in self.calls), default=0.0)
+
+    @property
+    def label(self) -> str:
+        """As on screen: "rule timer.start, 4 ms"."""
+        return f"{self.handled_by} {self.tool}, {self.ms:.0f} ms" if self.calls else self.handled_by
+
+    def document(self) -> dict[str, Any]:
+        """The document of `assistant explain --json`."""
+        first = self.calls[0] if self.calls else Call("")
+        return {
+            "handled_by": self.handled_by,
+            "tool": first.tool or None,
+            "arguments": first.arguments,
+            "confidence": round(self.confidence, 3),
+            "ms": round(self.ms, 2),
+            "calls": [{"tool": c.tool, "arguments": c.arguments} for c in self.calls],
+            "alternatives": [{"tool": c.tool, "arguments": c.arguments, "confidence": round(c.confidence, 3)}
+                             for c in self.alternatives],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was done. `error` is the first refusal or failure, for the exit code."""
+
+    text: str
+    decision: Decision
+    data: tuple[dict[str, Any], ...] = ()
+    error: AssistantError | None = None
+    writes: tuple[str, str] | None = None  # what the model shall write, see tools.Outcome
+
+
+@dataclass(slots=True)
+class Router:
+    """One for each conversation: it knows the last action and what was asked back."""
+
+    surroundings: Surroundings
+    languages: Sequence[str] = ("en",)
+    tools: Registry = field(default_factory=registry)
+    use_rules: bool = True
+    choosing: Callable[[LanguageModel], Chooser] | None = None  # how a model chooses; without, rules alone act
+    last: Call | None = None
+    asked: tuple[Call, str] | None = None  # a call and the argument that is missing
+    _confirmed_s: list[float] = field(default_factory=list)
+
+    def chooser_for(self, model: LanguageModel) -> Chooser | None:
+        """The model's way to a tool, where it is switched on."""
+        return self.choosing(model) if self.choosing else None
+
+    def decide(self, text: str, chooser: Chooser | None = None, area: str = "") -> Decision:
+        """What would handle `text`. No side effect."""
+        started_s = time.perf_counter()
+        found = self._by_rule(text, area) if self.use_rules and len(text) <= MAX_CHARS else []
+        if not found and self.use_rules and len(text) <= MAX_CHARS and is_question(text):
+            tool = recalled(text, self.surroundings)
+            found = [[Call(tool, {"text": text}, source="rules")]] if tool else []
+        handled_by = RULE
+        if not found and chooser is not None and len(text) <= MAX_CHARS:
+            chosen = list(chooser.choose(text, self.surroundings.home(), self.tools))
+            found = [[c] for c in chosen]
+            handled_by = MODEL_TOOL
+        ms = (time.perf_counter() - started_s) * 1000
+        if not found:
+            return Decision(MODEL, ms=ms, text=text)
+        return Decision(handled_by, tuple(found[0]), tuple(c for calls in found[1:6] for c in calls), ms, text)
+
+    def act(self, decision: Decision, confirm: Confirm = refuse) -> Reply:
+        """Do it. Everything one request changes is one step for undo. Never raises for what a tool does."""
+        said, data, error, writes = [], [], None, None
+        self.asked = None
+        for call in decision.calls[:MAX_ACTIONS]:
+            try:
+                if call.tool == "undo":
+                    said.append(self._undo())
+                else:
+                    with self.surroundings.records.recording(call.tool):
+                        outcome = self._run(call, confirm)
+                    said.append(outcome.text)
+                    data.append(outcome.data)
+                    writes = outcome.writes or writes
+                self.last = call
+            except Missing as missing:
+                said.append(str(missing))
+                self.asked = (call, missing.argument)
+                break
+            except AssistantError as failed:
+                said.append(str(failed))
+                error = error or failed
+        return Reply("\n".join(filter(None, said)), decision, tuple(data), error, writes)
+
+    # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def _by_rule(self, text: str, area: str) -> list[list[Call]]:
+        """All meanings the rules find, best first; each a list of calls."""
+        now = self.surroundings.clock()
+        if answered := answer_to_question(self.asked, text, now):
+            return [[answered]]
+        if following := follow_up(self.last, text, now):
+            return [[following]]
+        whole = self._one(text, area)
+        if whole and not _took_too_much(whole[0]) and not self._leaves_out(whole[0], text, area):
+            return [[call] for call in whole]
+        several = self._several(text, area)
+        return ([several] if several else []) + [[call] for call in whole]
+
+    def _leaves_out(self, call: Call, text: str, area: str) -> bool:
+        """Whether a timer or an alarm was read from a request that goes on with another action."""
+        if call.tool not in ("timer.start", "alarm.set"):
+            return False
+        later = [p for p in _AND.split(text)[1:] if p.strip()]
+        return any(re.search(r"\b(?:timer|alarm)\b", p, re.IGNORECASE) or self._one(p, area) for p in later)
+
+    def _one(self, text: str, area: str) -> list[Call]:
+        """Meanings of a text as one action: rules that are surer than sentences, sentences, the other rules."""
+        if plain(text).casefold() in ("undo", "undo that", "undo it", "take that back", "undo the last one"):
+            return [Call("undo", source="rules")]
+        by_rules = [Call(r.tool, r.arguments, source="rules") for r in ruled(text, self.surroundings.clock())]
+        if by_rules and by_rules[0].tool == "timer.stop":
+            if any(t.ringing for t in all_timers(self.surroundings.records).values()):
+                return by_rules
+            by_rules = by_rules[1:]
+        if by_rules and not by_rules[0].tool.startswith(("timer.", "system.needs", "list.")):
+            return by_rules
+        by_sentence = []
+        for language in self.languages:
+            matches = sentences_for(language, self.surroundings.home()).match(plain(text) or text, area)
+            matches = [m for m in matches if key(str(m.slots.get("name", ""))) != key(plain(text)) or m.reading < 3]
+            by_sentence = [call for match in matches if (call := _call(match)) is not None]
+            if by_sentence:
+                break
+        if by_rules and by_sentence and _less_sure(by_sentence[0], by_rules[0]):
+            return by_rules + by_sentence
+        return by_sentence + by_rules if by_sentence or by_rules else self._stop(text)
+
+    def _stop(self, text: str) -> list[Call]:
+        """ "stop" with nothing that rings and nothing that plays still is a word for us, not for the model."""
+        return [Call("timer.stop", source="rules")] if plain(text).casefold() == "stop" else []
+
+    def _several(self, text: str, area: str) -> list[Call] | None:
+        """Several actions in one request, if every part of it is one; a part may borrow the verb of the first."""
+        parts = [p for p in _AND.split(text) if p.strip()]
+        if not 1 < len(parts) <= MAX_ACTIONS:
+            return None
+        calls: list[Call] = []
+        opening: list[str] = []
+        for part in parts:
+            found = self._one(part, area)
+            reminds = opening[:2] == ["remind", "me"]
+            for n in (2,) if reminds else range(min(4, len(opening)), 0, -1):
+                if found:
+                    break
+                found = self._one(" ".join([*opening[:n], part]), area)
+            if not found:
+                return None
+            opening = opening or plain(part).split()
+            calls.append(found[0])
+        return calls
+
+    # -- acting ------------------------------------------------------------------------------------------------------
+
+    def _run(self, call: Call, confirm: Confirm) -> Outcome:
+        if call.tool == "nevermind":
+            return Outcome("All right.")
+        arguments = self.tools.checked(call.tool, call.arguments)
+        level = self.tools.level(call.tool, arguments, self.surroundings)
+        if level >= Level.CONFIRM:
+            self._require_pace()
+            asked = confirmation(self.tools[call.tool], call.arguments, arguments, level, self.surroundings)
+            if not confirm(asked):
+                raise NotConfirmed(f"Not done: {asked.question} It needs your confirmation with a key press.")
+        return self.tools.run(call.tool, arguments, self.surroundings)
+
+    def _undo(self) -> str:
+        undone = self.surroundings.records.undo_last()
+        self.surroundings.changed_timers()
+        return f"Undone: {undone}." if undone else "There is nothing to undo."
+
+    def _require_pace(self) -> None:
+        """Confirmations come at a human pace, or something else is pressing the key."""
+        now_s = time.monotonic()
+        self._confirmed_s = [s for s in self._confirmed_s if now_s - s < 60]
+        if len(self._confirmed_s) >= MAX_CONFIRMED_PER_MINUTE:
+            raise NotConfirmed(f"more than {MAX_CONFIRMED_PER_MINUTE} such actions in a minute; wait a little")
+        self._confirmed_s.append(now_s)
+
+
+class NotConfirmed(ToolError):
+    """A call that needs a confirmation and did not get it."""
+
+    exit_code = 3
+
+
+def _call(match: Match) -> Call | None:
+    tool = BY_INTENT.get(match.intent)
+    if match.intent == "HassNevermind":
+        return Call("nevermind", source=match.intent)
+    if tool is None:
+        return None
+    arguments = dict(match.slots)
+    if is_question(str(arguments.get("conversation_command", ""))):
+        return None  # "what time will it be in 90 minutes" is nothing to do in 90 minutes
+    if tool == "home.state" and match.response:
+        arguments["response"] = match.response
+    if match.intent.startswith("HassShopping"):
+        arguments["name"] = "shopping"
+    confidence = {1: 1.0, 2: 0.95, 3: 0.8}[match.reading] * (0.97 if match.free_text else 1.0)
+    return Call(tool, arguments, confidence, match.intent)
+
+
+def _less_sure(sentence: Call, rule: Call) -> bool:
+    """Whether a sentence took words as free text that a rule understands ("remind me to call mum in an hour")."""
+    if rule.tool.startswith("timer.") and sentence.tool.startswith("timer."):
+        return "conversation_command" in sentence.arguments and "duration" not in sentence.arguments
+    return sentence.confidence < 1.0
+
+
+def _took_too_much(call: Call) -> bool:
+    """Whether a free-text argument may hold a second request."""
+    free = [
+        str(v)
+        for k, v in call.arguments.items()
+        if k in ("item", "message", "text", "conversation_command", "search_query", "words", "expression", "name")
+    ]
+    return any(_AND.search(f" {text} ") for text in free) and call.tool not in ("calculator",)  # fmt: skip

@@ -1,0 +1,256 @@
+"""One turn of a conversation, start to end. Read this first.
+
+    for piece in chat_turn(chat.ask("How far is the moon?"), turn, chat, model):
+        screen.write(piece)
+
+A rule that handles the request answers at once, without the model; where none does, the model may choose a tool
+(router.py). What the user's documents are about is answered from them, with the source (documents/). Everything else
+streams from the model. A turn is a chain of generators pulled from the end. The question is committed before the model
+is asked, what is shown is committed at least every 0.4 s, so that a crash loses neither the question nor more than the
+last half second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from assistant.conversation import Conversation, Message, Role, State
+from assistant.documents import answering
+from assistant.documents.library import Consultation, Library
+from assistant.engines import LanguageModel, Prompt, Sampling
+from assistant.errors import PromptTooLong
+from assistant.history import History
+from assistant.router import Confirm, Reply, Router, refuse
+from assistant.turn import Turn
+
+CHECKPOINT_S = 0.4  # the longest time shown text stays uncommitted; the promise is 0.5 s
+TITLE_CHARS = 60
+
+
+@dataclass(slots=True)
+class Chat:
+    """A conversation that remembers: every change goes to `history` before it is acted on."""
+
+    conversation: Conversation
+    history: History
+    sampling: Sampling = field(default_factory=Sampling)
+    schema: dict[str, Any] | None = None
+    reply_id: str = ""  # the message being written, "" between turns
+    router: Router | None = None  # without one the model answers everything
+    confirm: Confirm = refuse  # asks the user before what has consequences
+    words: str | None = None  # what the user typed, where the question holds more than that
+    acted: Reply | None = None  # what the router did in the last turn
+    library: Library | None = None  # the user's documents
+    consulted: Consultation | None = None  # what they held about the last question
+
+    # -- what the user can do: each returns the reply that chat_turn() will fill ---------------------------------
+
+    def ask(self, question: str) -> Message:
+        """Add a question to the branch on screen."""
+        if not self.conversation.title:
+            self.conversation.title = _title(question)
+        self._save(self.conversation.add(Role.USER, question))
+        return self._open_reply()
+
+    def edit(self, message_id: str, text: str) -> Message:
+        """Ask again with other words: a new branch beside the old question, which is kept."""
+        self.conversation.branch_before(message_id)
+        return self.ask(text)
+
+    def regenerate(self, reply_id: str) -> Message:
+        """Answer again: a new branch beside the old reply, which is kept."""
+        self.conversation.branch_before(reply_id)
+        return self._open_reply()
+
+    def continue_from(self, reply_id: str, text: str) -> Message:
+        """Continue a reply whose beginning the user has edited: a new branch that starts with `text`."""
+        self.conversation.branch_before(reply_id)
+        return self._open_reply(text)
+
+    # -- what a turn does ----------------------------------------------------------------------------------------
+
+    def prompt(self, reply: Message) -> Prompt:
+        """What the model sees: everything visible before the reply, and the reply's own beginning."""
+        before = [m for m in self.conversation.visible_to_model() if m.id != reply.id]
+        return Prompt(before, self.sampling, reply.content, self.schema, self.conversation.id)
+
+    def act(self, reply: Message, model: LanguageModel) -> Reply | None:
+        """Handle the question with a tool, if a rule or else the model chooses one; None if the model shall answer.
+
+        Only the user's own words are looked at, and only for a reply that begins: never a document or an earlier reply.
+        """
+        self.acted = None
+        question = self.conversation.messages.get(reply.parent_id)
+        if self.router is None or self.schema is not None or reply.content or question is None:
+            return None
+        words = question.content if self.words is None else self.words
+        alone = words == question.content  # a question about a text that came with it is not put to the model's choice
+        self.router.surroundings.last_reply = self._last_reply(question)
+        decision = self.router.decide(words, self.router.chooser_for(model) if alone else None)
+        if decision.calls:
+            self.acted = self.router.act(decision, self.confirm)
+        return self.acted
+
+    def _last_reply(self, question: Message) -> str:
+        before = self.conversation.messages.get(question.parent_id)
+        return before.content if before is not None and before.role == Role.ASSISTANT else ""
+
+    def consult(self, reply: Message) -> Consultation | None:
+        """What the documents hold about the user's own words; None if the model shall answer by itself.
+
+        A question that brings its own text along (`words`) is about that text.
+        """
+        self.consulted = None
+        question = self.conversation.messages.get(reply.parent_id)
+        if self.library is None or self.schema is not None or reply.content or question is None:
+            return None
+        if self.words is None or self.words == question.content:
+            self.consulted = self.library.consult(question.content)
+        return self.consulted
+
+    def record(self, reply: Message, text: str, state: State, **fields: object) -> Message:
+        """Commit what of the reply exists so far."""
+        changed = self.conversation.update(reply.id, content=text, state=state, **fields)
+        self.history.save_message(self.conversation.id, changed)
+        return changed
+
+    def _open_reply(self, text: str = "") -> Message:
+        reply = self.conversation.add(Role.ASSISTANT, text, state=State.STREAMING)
+        self._save(reply)
+        return reply
+
+    def _save(self, message: Message) -> None:
+        self.history.save_conversation(self.conversation)
+        self.history.save_message(self.conversation.id, message)
+
+
+def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> Iterator[str]:
+    """Stream `reply` (from Chat.ask, edit, regenerate or continue_from), committing it as it grows.
+
+    Yields pieces of text. Ends without an error when the turn is cancelled. Raises what the model raises, after the
+    reply is marked interrupted; PromptTooLong only if the last question alone does not fit.
+    """
+    acted = chat.act(reply, model)
+    handled_by = acted.decision.label if acted else "model"
+    if acted is not None and acted.writes is None:
+        turn.usage.finish_reason = "stop"
+        chat.record(reply, acted.text, State.COMPLETE, handled_by=handled_by, finish_reason="stop")
+        yield acted.text
+        return
+    if acted is None and (consulted := chat.consult(reply)) is not None:
+        yield from _from_documents(consulted, reply, turn, chat, model)
+        return
+    text = reply.content
+    saved_at_s = time.monotonic()
+    state = State.INTERRUPTED
+    written = acted.writes if acted else None
+    try:
+        for piece in _written(written, turn, chat, model) if written else _stream_trimming(reply, turn, chat, model):
+            text += piece
+            if time.monotonic() - saved_at_s >= CHECKPOINT_S:
+                chat.record(reply, text, State.STREAMING)
+                saved_at_s = time.monotonic()
+            yield piece
+        state = State.STOPPED if turn.cancelled else State.COMPLETE
+    except GeneratorExit:
+        turn.cancel()  # the screen went away in mid-reply
+        state = State.STOPPED
+        raise
+    finally:
+        usage = turn.usage
+        chat.record(
+            reply,
+            text,
+            state,
+            model=model.file_name,
+            handled_by=handled_by,
+            prompt_tokens=usage.prompt_tokens,
+            reply_tokens=usage.reply_tokens,
+            ttft_ms=usage.ttft_ms,
+            tokens_per_s=usage.tokens_per_s,
+            finish_reason=usage.finish_reason,
+        )
+
+
+def _from_documents(
+    consulted: Consultation, reply: Message, turn: Turn, chat: Chat, model: LanguageModel
+) -> Iterator[str]:
+    """Answer from the passages found, or say that they do not answer: in one piece, shown only if it is grounded.
+
+    The model sees the passages and the question and nothing else of the conversation; the passages themselves do not
+    become part of it.
+    """
+    text, state, usage = "", State.INTERRUPTED, turn.usage
+    try:
+        if consulted.contains:
+            found = answer_from(consulted, chat.sampling, turn, model)
+            text = found.text if found.answer else ""
+        text = text or answering.refusal(consulted.result)
+        state = State.STOPPED if turn.cancelled else State.COMPLETE
+    finally:
+        usage.finish_reason = usage.finish_reason or "stop"
+        chat.record(
+            reply,
+            text,
+            state,
+            model=model.file_name if consulted.contains else "",
+            handled_by=consulted.label,
+            prompt_tokens=usage.prompt_tokens,
+            reply_tokens=usage.reply_tokens,
+            ttft_ms=usage.ttft_ms,
+            tokens_per_s=usage.tokens_per_s,
+            finish_reason=usage.finish_reason,
+        )
+    yield text
+
+
+def answer_from(consulted: Consultation, sampling: Sampling, turn: Turn, model: LanguageModel) -> answering.Cited:
+    """The model's answer with its source, without words if the passages do not hold it; raises what the model raises.
+
+    Passages are left out, the last first, where the context is too small for all.
+    """
+    passages = consulted.passages
+    greedy = replace(sampling, temperature=0.0, repeat_penalty=1.0, max_tokens=answering.MAX_ANSWER_TOKENS)
+    while True:
+        prompt = Prompt(
+            answering.messages(consulted.question, passages, consulted.result.rarity), greedy, conversation="documents"
+        )
+        try:
+            said = "".join(model.stream(prompt, turn))
+        except PromptTooLong:
+            if len(passages) <= 1:
+                raise
+            passages = passages[:-1]
+            continue
+        return answering.cited(said, consulted.question, passages)
+
+
+def _written(writes: tuple[str, str], turn: Turn, chat: Chat, model: LanguageModel) -> Iterator[str]:
+    """What a tool lets the model write: it sees the instruction and the text, and nothing of the conversation."""
+    instruction, text = writes
+    messages = [Message(Role.SYSTEM, instruction, id="instruction"), Message(Role.USER, text, id="text")]
+    return model.stream(Prompt(messages, chat.sampling, conversation="writing"), turn)
+
+
+def _stream_trimming(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> Iterator[str]:
+    """Stream the reply; when the context is full, drop the older half of what the model sees and try again."""
+    while True:
+        prompt = chat.prompt(reply)
+        try:
+            yield from model.stream(prompt, turn)
+        except PromptTooLong as too_long:
+            counts = dict(zip((m.id for m in prompt.messages), too_long.message_tokens, strict=False))
+            if not chat.conversation.drop_older_half(counts):
+                raise
+            turn.mark("trimmed")
+            chat.history.save_conversation(chat.conversation)
+        else:
+            return
+
+
+def _title(question: str) -> str:
+    line = next((line.strip() for line in question.splitlines() if line.strip()), "")
+    return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1].rstrip() + "…"

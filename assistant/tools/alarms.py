@@ -1,0 +1,185 @@
+"""Alarms and reminders: at a local time, once or on some weekdays."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+import msgspec
+
+from assistant.conversation import new_id
+from assistant.home.model import key
+from assistant.tools import Missing, Nothing, Outcome, Surroundings, Tool, ToolError, read_only
+from assistant.tools.timekeeping import KIND, Timer, all_timers, as_data, remaining_s, spoken_s, spoken_time
+from assistant.tools.timers import Words, clock_of, keep, require_owner
+
+Moment = Annotated[str, msgspec.Meta(max_length=32)]
+
+
+class SetAlarm(msgspec.Struct, frozen=True, kw_only=True):
+    """`at` is a local time in ISO form, such as 2026-05-04T07:30:00; `weekdays` repeats it (0 is Monday)."""
+
+    at: Moment = ""
+    name: Words = ""
+    weekdays: tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...] = ()
+
+
+class SetReminder(msgspec.Struct, frozen=True, kw_only=True):
+    message: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    at: Moment = ""
+    weekdays: tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...] = ()
+
+
+class WhichOne(msgspec.Struct, frozen=True, kw_only=True):
+    """Part of the message, or the time, tells which; nothing means the next one. `every`: all of them."""
+
+    words: Words = ""
+    every: bool = False
+
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """Another time for the one that `words` tell, or for the next one."""
+
+    at: Moment = ""
+    words: Words = ""
+
+
+def set_alarm(arguments: SetAlarm, surroundings: Surroundings) -> Outcome:
+    if not arguments.at:
+        raise Missing("at", "For what time?")
+    require_owner(surroundings, "alarm")
+    at = _moment(arguments.at, surroundings, bool(arguments.weekdays), arguments.weekdays)
+    alarm = Timer(new_id(), "alarm", arguments.name, due_local=at.isoformat(), weekdays=arguments.weekdays)
+    keep(alarm, surroundings)
+    return Outcome(f"Alarm set for {_when(alarm, at, surroundings)}.", as_data(alarm))
+
+
+def set_reminder(arguments: SetReminder, surroundings: Surroundings) -> Outcome:
+    if not arguments.message:
+        raise Missing("message", "What shall I remind you of?")
+    if not arguments.at:
+        raise Missing("at", f"When shall I remind you to {arguments.message}?")
+    require_owner(surroundings, "reminder")
+    at = _moment(arguments.at, surroundings, bool(arguments.weekdays), arguments.weekdays)
+    reminder = Timer(
+        new_id(), "reminder", message=arguments.message, due_local=at.isoformat(), weekdays=arguments.weekdays
+    )
+    keep(reminder, surroundings)
+    return Outcome(f"I will remind you to {arguments.message}: {_when(reminder, at, surroundings)}.", as_data(reminder))
+
+
+def cancel_alarm(which: WhichOne, surroundings: Surroundings) -> Outcome:
+    return _cancel("alarm", which, surroundings)
+
+
+def cancel_reminder(which: WhichOne, surroundings: Surroundings) -> Outcome:
+    return _cancel("reminder", which, surroundings)
+
+
+def list_alarms(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    return _listed("alarm", surroundings)
+
+
+def list_reminders(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    return _listed("reminder", surroundings)
+
+
+def _moment(text: str, surroundings: Surroundings, repeats: bool, weekdays: tuple[int, ...]) -> datetime:
+    """The local time meant. Raises ToolError for one that is past or no time at all."""
+    try:
+        at = datetime.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        raise ToolError(f"{text!r} is not a time") from None
+    now = surroundings.clock().replace(tzinfo=None)
+    if repeats:
+        while at <= now or at.weekday() not in weekdays:
+            at += timedelta(days=1)
+    if at <= now:
+        raise ToolError(f"{at:%A} {at.day} {at:%B %Y} at {at:%H:%M} is past")
+    return at
+
+
+def _when(timer: Timer, at: datetime, surroundings: Surroundings) -> str:
+    now = surroundings.clock().replace(tzinfo=None)
+    if timer.weekdays == tuple(range(7)):
+        return f"every day at {at:%H:%M}"
+    if timer.weekdays:
+        days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+        return f"every {', '.join(days[d] for d in timer.weekdays)} at {at:%H:%M}"
+    left_s = remaining_s(timer, clock_of(surroundings))
+    return f"{spoken_time(at, now)} (in {spoken_s(round(left_s / 60) * 60 or left_s)})"
+
+
+def _of_kind(kind: str, surroundings: Surroundings) -> list[Timer]:
+    clock = clock_of(surroundings)
+    timers = [t for t in all_timers(surroundings.records).values() if t.kind == kind]
+    return sorted(timers, key=lambda t: remaining_s(t, clock))
+
+
+def _cancel(kind: str, which: WhichOne, surroundings: Surroundings) -> Outcome:
+    timers = _of_kind(kind, surroundings)
+    if words := key(which.words):
+        timers = [t for t in timers if words in key(f"{t.message} {t.name} {t.due_local[11:16]}")]
+    if not timers:
+        raise ToolError(f"There is no such {kind}.")
+    if which.every and len(timers) > 1:
+        for timer in timers:
+            surroundings.records.delete(KIND, timer.id)
+        surroundings.changed_timers()
+        return Outcome(f"Cancelled {len(timers)} {kind}s. Say undo to bring them back.")
+    surroundings.records.delete(KIND, timers[0].id)
+    surroundings.changed_timers()
+    at = datetime.fromisoformat(timers[0].due_local)
+    named = f" to {timers[0].message}" if timers[0].message else ""
+    now = surroundings.clock().replace(tzinfo=None)
+    return Outcome(f"Cancelled the {kind}{named} for {spoken_time(at, now)}.", as_data(timers[0]))
+
+
+def change_alarm(arguments: Moved, surroundings: Surroundings) -> Outcome:
+    return _change("alarm", arguments, surroundings)
+
+
+def change_reminder(arguments: Moved, surroundings: Surroundings) -> Outcome:
+    return _change("reminder", arguments, surroundings)
+
+
+def _change(kind: str, arguments: Moved, surroundings: Surroundings) -> Outcome:
+    if not arguments.at:
+        raise Missing("at", "To what time?")
+    require_owner(surroundings, kind)
+    timers = _of_kind(kind, surroundings)
+    words = key(arguments.words)
+    wanted = [t for t in timers if words in key(f"{t.message} {t.name} {t.due_local[11:16]}")] if words else timers
+    if not wanted:
+        raise ToolError(f"There is no such {kind}.")
+    at = _moment(arguments.at, surroundings, bool(wanted[0].weekdays), wanted[0].weekdays)
+    moved = msgspec.structs.replace(wanted[0], due_local=at.isoformat())
+    keep(moved, surroundings)
+    what = f" to {moved.message}" if moved.message else ""
+    return Outcome(f"The {kind}{what} is now set for {_when(moved, at, surroundings)}.", as_data(moved))
+
+
+def _listed(kind: str, surroundings: Surroundings) -> Outcome:
+    timers = _of_kind(kind, surroundings)
+    lines = []
+    for timer in timers:
+        at = datetime.fromisoformat(timer.due_local)
+        lines.append(f"{_when(timer, at, surroundings)}{': ' + timer.message if timer.message else ''}")
+    return Outcome("\n".join(lines) or f"There are no {kind}s.", {f"{kind}s": [as_data(t) for t in timers]})
+
+
+TOOLS: Final = (
+    Tool("alarm.set", "set an alarm for a time of day", SetAlarm, set_alarm,
+         examples=("wake me at 7", "alarm for 6:30 every weekday")),
+    Tool("alarm.cancel", "cancel an alarm", WhichOne, cancel_alarm, examples=("cancel my alarm",)),
+    Tool("alarm.change", "move an alarm to another time", Moved, change_alarm, examples=("move my alarm to 8",)),
+    Tool("alarm.list", "tell which alarms are set", Nothing, list_alarms, read_only, ("what alarms do I have",)),
+    Tool("reminder.set", "remind of something at a time", SetReminder, set_reminder,
+         examples=("remind me to call mum at 5",)),
+    Tool("reminder.cancel", "cancel a reminder", WhichOne, cancel_reminder,
+    examples=("delete the reminder about mum",)),
+    Tool("reminder.change", "move a reminder to another time", Moved, change_reminder,
+         examples=("move the reminder about mum to 6pm",)),
+    Tool("reminder.list", "tell which reminders are set", Nothing, list_reminders, read_only,
+         ("what reminders do I have",)),
+)  # fmt: skip

@@ -1,0 +1,31 @@
+"""A request as the rules see it, and what several of them make of its quantities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from assistant.tools.quantities import Duration, Found, find
+
+Arguments = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request: its text without politeness, when it was asked, and the quantities in it."""
+
+    text: str
+    now: datetime
+
+    def find(self, *kinds: str) -> list[Found]:
+        return find(self.text, self.now, kinds)
+
+
+def length(duration: Duration) -> Arguments:
+    """A duration as hours, minutes and seconds."""
+    total = float(duration.seconds)
+    hours, rest = divmod(total, 3600)
+    minutes, seconds = divmod(rest, 60)
+    parts = (("hours", hours), ("minutes", minutes), ("seconds", round(seconds, 3)))
+    return {k: int(v) if v == int(v) else v for k, v in parts if v}

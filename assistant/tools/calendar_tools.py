@@ -1,0 +1,114 @@
+"""The clock and the calendar: what time or date it is, how long until a day, what day a date is, time zones."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import datetime
+from typing import Annotated, Final
+
+import msgspec
+
+from assistant.home.model import key
+from assistant.tools import Nothing, Outcome, Surroundings, Tool, ToolError, read_only
+from assistant.tools.quantities import dates, find
+from assistant.tools.timekeeping import spoken_s
+
+Words = Annotated[str, msgspec.Meta(max_length=120)]
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A city that names a time zone; nothing means here."""
+
+    place: Words = ""
+
+
+class Day(msgspec.Struct, frozen=True):
+    """A day in words."""
+
+    day: Words = ""
+
+
+class Between(msgspec.Struct, frozen=True):
+    """Two days in words; the first is today where it is missing."""
+
+    start: Words = ""
+    end: Words = ""
+
+
+def tell_time(arguments: Place, surroundings: Surroundings) -> Outcome:
+    now = surroundings.clock()
+    if not arguments.place:
+        return Outcome(f"It is {now:%H:%M}.", {"time": now.isoformat()})
+    zone = _zone(arguments.place)
+    there = now.astimezone(zone)
+    return Outcome(f"It is {there:%H:%M} on {there:%A} in {arguments.place.title()}.", {"time": there.isoformat()})
+
+
+def tell_date(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    now = surroundings.clock()
+    return Outcome(f"Today is {_long(now)}.", {"date": now.date().isoformat()})
+
+
+def tell_day(arguments: Day, surroundings: Surroundings) -> Outcome:
+    """What day of the week a date is, or which date a day is."""
+    day = _day(arguments.day, surroundings.clock())
+    return Outcome(f"{arguments.day.strip().capitalize()} is {_long(day)}.", {"date": day.date().isoformat()})
+
+
+def distance(arguments: Between, surroundings: Surroundings) -> Outcome:
+    now = surroundings.clock()
+    start = _day(arguments.start, now) if arguments.start else now.replace(hour=0, minute=0, second=0, microsecond=0)
+    end = _day(arguments.end, now)
+    days = (end.date() - start.date()).days
+    text = f"{abs(days)} day{'s' if abs(days) != 1 else ''}"
+    since = f" from {arguments.start}" if arguments.start else ""
+    word = "until" if days >= 0 and not arguments.start else "since" if not arguments.start else "to"
+    return Outcome(f"{text}{since} {word} {arguments.end} ({_long(end)}).", {"days": days})
+
+
+def until_time(arguments: Day, surroundings: Surroundings) -> Outcome:
+    """How long until a time of day."""
+    now = surroundings.clock()
+    found = [f for f in find(arguments.day, now) if f.kind in ("time", "datetime")]
+    if not found:
+        raise ToolError(f"I do not understand the time {arguments.day!r}")
+    left_s = (found[0].value.at - now).total_seconds()
+    return Outcome(f"{spoken_s(round(left_s / 60) * 60)} until {found[0].value.at:%H:%M}.", {"seconds": round(left_s)})
+
+
+def _day(words: str, now: datetime) -> datetime:
+    found = [f for f in find(words, now) if f.kind in ("date", "datetime", "time")]
+    if not found:
+        raise ToolError(f"I do not understand the date {words!r}")
+    at: datetime = found[0].value.at
+    return at
+
+
+def _long(day: datetime) -> str:
+    return f"{day:%A}, {day.day} {day:%B %Y}"
+
+
+def _zone(place: str) -> zoneinfo.ZoneInfo:
+    """The zone that is named after a city. Raises ToolError."""
+    wanted = key(place).replace(" ", "_")
+    for name in sorted(zoneinfo.available_timezones()):
+        if name.rpartition("/")[2].casefold() == wanted:
+            return zoneinfo.ZoneInfo(name)
+    raise ToolError(f"I know no time zone named {place!r}; name a large city of it, such as Berlin, New York or Tokyo")
+
+
+def knows_place(place: str) -> bool:
+    wanted = key(place).replace(" ", "_")
+    return any(name.rpartition("/")[2].casefold() == wanted for name in zoneinfo.available_timezones())
+
+
+TOOLS: Final = (
+    Tool("clock.time", "tell the time, here or in another city", Place, tell_time, read_only, ("what time is it",)),
+    Tool("clock.date", "tell today's date", Nothing, tell_date, read_only, ("what day is it today",)),
+    Tool("clock.day", "tell which date or weekday a day is", Day, tell_day, read_only, ("what date is next Friday",)),
+    Tool("clock.between", "count the days until a day or between two", Between, distance, read_only,
+         ("how many days until Christmas",)),
+    Tool("clock.until", "tell how long until a time of day", Day, until_time, read_only, ("how long until 5 pm",)),
+)  # fmt: skip
+
+__all__ = ["TOOLS", "dates", "knows_place"]

@@ -1,0 +1,30 @@
+"""A call of a tool, and what may propose one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from assistant.home.model import Home
+
+if TYPE_CHECKING:
+    from assistant.tools.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One action. `source` names what proposed it: the sentence's intent or "rules"."""
+
+    tool: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    confidence: float = 1.0
+    source: str = ""
+
+
+class Chooser(Protocol):
+    """The model's way to a tool."""
+
+    def choose(self, text: str, home: Home, tools: Registry) -> Sequence[Call]:
+        """The calls proposed for a request, best first; none if it asks for no tool."""
+        ...

@@ -1,0 +1,61 @@
+"""What the user is asked before something with consequences: a sentence of ours, made of typed fields.
+
+Nothing a model writes is ever part of it but arguments, shown as they are. `sentence` is the question on one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from assistant.tools import Level, Surroundings, Tool
+
+MAX_SHOWN_CHARS: Final = 80
+_ALWAYS: Final = "Locks, garages, gates, valves and alarms always need your key press."
+_FOREIGN: Final = "It comes from another package, so it always needs your consent."
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """`question` names the action and what it acts on; `detail` says what else there is to know, or nothing."""
+
+    tool: str
+    arguments: dict[str, Any]
+    level: Level
+    question: str
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.question} {self.detail}".strip()
+
+
+Confirm = Callable[[Confirmation], bool]
+
+
+def refuse(confirmation: Confirmation) -> bool:
+    """Where nobody can be asked, the answer is no."""
+    return False
+
+
+def confirmation(
+    tool: Tool, given: Mapping[str, Any], arguments: Any, level: Level, surroundings: Surroundings
+) -> Confirmation:
+    """`given` are the arguments as proposed, `arguments` the same checked. A package's tool does not word its own."""
+    if tool.asks is not None and tool.trusted:
+        question, detail = tool.asks(arguments, surroundings)
+    else:
+        fields = ", ".join(f"{name} {_short(value)}" for name, value in given.items())
+        question = f"{tool.summary[:1].upper()}{tool.summary[1:]}{f': {fields}' if fields else ''}?"
+        detail = ""
+    if not tool.trusted:
+        question, detail = f"Run {tool.name}{f' with {fields}' if fields else ''}?", _FOREIGN
+    if level == Level.GUARD:
+        detail = f"{detail} {_ALWAYS}".strip()
+    return Confirmation(tool.name, dict(given), level, question, detail)
+
+
+def _short(value: object) -> str:
+    text = f"“{value}”" if isinstance(value, str) else str(value)
+    return text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"

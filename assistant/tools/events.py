@@ -1,0 +1,127 @@
+"""The user's own calendar: entries with a day, perhaps a time; added, shown for a stretch of time, taken out.
+
+Kept in the encrypted history; there is no calendar elsewhere that this would read or write.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Final
+
+import msgspec
+
+from assistant.conversation import new_id
+from assistant.home.model import key
+from assistant.tools import Missing, Outcome, Surroundings, Tool, ToolError, confirmed, read_only
+from assistant.tools.quantities import Moment, Span, find
+
+KIND: Final = "event"
+MAX_EVENTS: Final = 5_000
+MAX_SHOWN: Final = 30
+Words = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """`at` is local time in ISO form; a whole day has no time."""
+
+    title: str
+    at: str
+    whole_day: bool = False
+
+
+class NewEvent(msgspec.Struct, frozen=True):
+    """`at` in ISO form, as the rules make it; a date alone is a whole day."""
+
+    title: Words = ""
+    at: Words = ""
+
+
+class When(msgspec.Struct, frozen=True):
+    """A stretch of time in words; nothing means from now on."""
+
+    when: Words = ""
+
+
+class Which(msgspec.Struct, frozen=True):
+    title: Words = ""
+
+
+def add(arguments: NewEvent, surroundings: Surroundings) -> Outcome:
+    if not arguments.title.strip():
+        raise Missing("title", "What shall I put into the calendar?")
+    if not arguments.at:
+        raise Missing("at", "On which day?")
+    try:
+        at = datetime.fromisoformat(arguments.at)
+    except ValueError:
+        raise ToolError(f"{arguments.at} is no date I can read.") from None
+    if len(surroundings.records.all(KIND, Event)) >= MAX_EVENTS:
+        raise ToolError(f"the calendar is full ({MAX_EVENTS} entries)")
+    event = Event(arguments.title.strip(), at.isoformat(timespec="minutes"), "T" not in arguments.at)
+    surroundings.records.put(KIND, new_id(), event)
+    return Outcome(f"In the calendar: {_line(event)}.", {"title": event.title, "at": event.at})
+
+
+def show(arguments: When, surroundings: Surroundings) -> Outcome:
+    now = surroundings.clock().replace(tzinfo=None)
+    start, end = _stretch(arguments.when, now)
+    events = [e for _, e in _sorted(surroundings) if start <= datetime.fromisoformat(e.at) < end]
+    when = f" {arguments.when.strip()}" if arguments.when.strip() else ""
+    if not events:
+        return Outcome(f"There is nothing in the calendar{when}.")
+    return Outcome("\n".join(f"- {_line(e)}" for e in events[:MAX_SHOWN]), {"events": [e.title for e in events]})
+
+
+def remove(arguments: Which, surroundings: Surroundings) -> Outcome:
+    record_id, event = _one(arguments.title, surroundings)
+    surroundings.records.delete(KIND, record_id)
+    return Outcome(f"Taken out of the calendar: {_line(event)}. Say undo to bring it back.")
+
+
+def asks_remove(arguments: Which, surroundings: Surroundings) -> tuple[str, str]:
+    try:
+        return f"Take {_line(_one(arguments.title, surroundings)[1])} out of the calendar?", "You can undo it."
+    except ToolError as none:
+        return f"Take {arguments.title} out of the calendar?", str(none)
+
+
+def _one(title: str, surroundings: Surroundings) -> tuple[str, Event]:
+    if not title.strip():
+        raise Missing("title", "Which entry?")
+    wanted = key(title).split()
+    found = [(i, e) for i, e in _sorted(surroundings) if all(w in key(e.title).split() for w in wanted)]
+    now = surroundings.clock().replace(tzinfo=None)
+    ahead = [p for p in found if datetime.fromisoformat(p[1].at) >= now - timedelta(days=1)]
+    if not found:
+        raise ToolError(f"There is no {title.strip()} in the calendar.")
+    return (ahead or found)[0]
+
+
+def _sorted(surroundings: Surroundings) -> list[tuple[str, Event]]:
+    return sorted(surroundings.records.all(KIND, Event).items(), key=lambda pair: pair[1].at)
+
+
+def _stretch(when: str, now: datetime) -> tuple[datetime, datetime]:
+    """From where to where; a day is a whole day, nothing is from now on."""
+    found = find(when, now, ("span", "date", "datetime", "time")) if when.strip() else []
+    for value in (f.value for f in found):
+        if isinstance(value, Span):
+            return value.start or now, value.end or datetime.max
+        if isinstance(value, Moment):
+            midnight = value.at.replace(hour=0, minute=0, second=0)
+            return midnight, midnight + timedelta(days=1)
+    return now.replace(hour=0, minute=0), datetime.max
+
+
+def _line(event: Event) -> str:
+    at = datetime.fromisoformat(event.at)
+    return f"{event.title}, {at:%A} {at.day} {at:%B %Y}{'' if event.whole_day else f' at {at:%H:%M}'}"
+
+
+TOOLS: Final = (
+    Tool("event.add", "put an entry into the calendar", NewEvent, add,
+         examples=("add dentist on friday at 3 to my calendar",)),
+    Tool("event.show", "tell what is in the calendar", When, show, read_only, ("what is on my calendar tomorrow",)),
+    Tool("event.remove", "take an entry out of the calendar", Which, remove, confirmed,
+         ("delete the dentist from my calendar",), asks=asks_remove),
+)  # fmt: skip

@@ -1,0 +1,284 @@
+"""The home as tools: one for each command of the sentence templates. Locks and garages are never moved unconfirmed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from assistant.home.answers import reading, state_answer, temperature_answer
+from assistant.home.model import Entity, Home, key
+from assistant.home.states import change, targets
+from assistant.tools import Level, Missing, Outcome, Surroundings, Tool, ToolError, read_only
+
+Words = Annotated[str, msgspec.Meta(max_length=120)]
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+MAX_NAMED: Final = 4
+
+
+class Where(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which devices: by name, else by area or floor, kind (domain) and class."""
+
+    name: Words = ""
+    area: Words = ""
+    floor: Words = ""
+    domain: Words | list[Words] = ""
+    device_class: Words | list[Words] = ""
+
+
+class Ask(Where, frozen=True, kw_only=True, omit_defaults=True):
+    state: Words = ""
+    response: Words = ""
+
+
+class Light(Where, frozen=True, kw_only=True, omit_defaults=True):
+    brightness: Percent | None = None
+    color: Words = ""
+    temperature: Annotated[float, msgspec.Meta(ge=1000, le=12000)] | None = None
+
+
+class Position(Where, frozen=True, kw_only=True, omit_defaults=True):
+    position: Percent
+
+
+class Speed(Where, frozen=True, kw_only=True, omit_defaults=True):
+    percentage: Percent
+
+
+class Temperature(Where, frozen=True, kw_only=True, omit_defaults=True):
+    temperature: Annotated[float, msgspec.Meta(ge=5, le=100)]
+
+
+class FanMode(Where, frozen=True, kw_only=True, omit_defaults=True):
+    fan_mode: Words = ""
+
+
+class Play(Where, frozen=True, kw_only=True, omit_defaults=True):
+    search_query: Annotated[str, msgspec.Meta(max_length=200)]
+    media_class: Words = ""
+
+
+class Volume(Where, frozen=True, kw_only=True, omit_defaults=True):
+    volume_level: Percent
+
+
+class VolumeStep(Where, frozen=True, kw_only=True, omit_defaults=True):
+    """`volume_step`: up, down, or percent to change by."""
+
+    volume_step: float | Words
+
+
+def slots_of(arguments: Where) -> dict[str, Any]:
+    """The arguments that were given, as slots."""
+    return {k: v for k, v in msgspec.to_builtins(arguments).items() if v not in ("", None, [])}
+
+
+_HEATING: Final = frozenset({"heating", "the heating", "heat", "thermostat", "thermostats", "radiators", "heaters"})
+
+
+def meant(home: Home, intent: str, slots: dict[str, Any]) -> list[Entity]:
+    """The devices that are meant; "the heating" is all of it where nothing has this name."""
+    found = targets(home, intent, slots)
+    if found or intent != "HassClimateSetTemperature" or key(str(slots.get("name", ""))) not in _HEATING:
+        return found
+    return targets(home, intent, {k: v for k, v in slots.items() if k != "name"})
+
+
+def _level(intent: str) -> Any:
+    def level(arguments: Where, surroundings: Surroundings) -> Level:
+        home = surroundings.home()
+        found = meant(home, intent, slots_of(arguments))
+        if any(e.guards for e in found):
+            return Level.GUARD
+        return Level.CHANGE if all(home.acts_freely(e) for e in found) else Level.CONFIRM
+
+    return level
+
+
+def _run(intent: str, said: str) -> Any:
+    def run(arguments: Where, surroundings: Surroundings) -> Outcome:
+        slots = slots_of(arguments)
+        found = meant(surroundings.home(), intent, slots)
+        if not found:
+            raise ToolError(_nothing(slots))
+        if intent == "HassLightSet" and not slots.keys() & {"brightness", "color", "temperature"}:
+            raise Missing("brightness", "How bright, in percent?")
+        changes = {e.id: changed for e in found if (changed := change(intent, e, slots)) is not None}
+        if not changes:
+            raise ToolError(f"{_names(found)} cannot do that.")
+        surroundings.change_home(changes)
+        names = _names(list(changes.values()))
+        return Outcome(said.format(names=names, reading=reading(next(iter(changes.values()))), **_shown(slots)),
+                       {"entities": sorted(changes)})  # fmt: skip
+
+    return run
+
+
+def _turn(intent: str) -> Any:
+    on = intent == "HassTurnOn"
+    words = {"cover": ("Opened", "Closed"), "valve": ("Opened", "Closed"), "lock": ("Locked", "Unlocked"),
+             "scene": ("Activated", "Ended"), "script": ("Started", "Stopped"), "vacuum": ("Started", "Sent home"),
+             "lawn_mower": ("Started", "Sent home")}  # fmt: skip
+    act = _run(intent, "{names}")
+
+    def run(arguments: Where, surroundings: Surroundings) -> Outcome:
+        done = act(arguments, surroundings)
+        domain = str(done.data["entities"][0]).partition(".")[0]
+        verb = words.get(domain, ("Turned on", "Turned off"))[0 if on else 1]
+        return Outcome(f"{verb}: {done.text}.", done.data)
+
+    return run
+
+
+_VERBS: Final = {"cover": ("Open", "Close"), "valve": ("Open", "Close"), "lock": ("Lock", "Unlock"),
+                 "scene": ("Activate", "End"), "script": ("Start", "Stop"), "vacuum": ("Start", "Send home"),
+                 "lawn_mower": ("Start", "Send home")}  # fmt: skip
+
+
+def _asks(intent: str, summary: str) -> Any:
+    """ "Unlock the Front Door?" and that it is locked now."""
+
+    def asks(arguments: Where, surroundings: Surroundings) -> tuple[str, str]:
+        slots = slots_of(arguments)
+        found = meant(surroundings.home(), intent, slots)
+        verb = summary[:1].upper() + summary[1:]
+        if intent in ("HassTurnOn", "HassTurnOff"):
+            off = intent == "HassTurnOff"
+            pairs = {_VERBS.get(e.domain, ("Turn on", "Turn off"))[off] for e in found}
+            verb = " / ".join(sorted(pairs)) or verb
+        what = f"the {_names(found)}" if found else "nothing here"
+        values = ", ".join(f"{n.replace('_', ' ')} {v}" for n, v in _shown(slots).items() if n in _VALUES)
+        joined = f"{verb} {what}" if "Turn" in intent else f"{verb}: {what}{f', {values}' if values else ''}"
+        now = "; ".join(f"{e.name} is {e.state} now" for e in found[:MAX_NAMED])
+        return f"{joined}?", f"{now}." if now else ""
+
+    return asks
+
+
+_VALUES: Final = frozenset({"brightness", "color", "temperature", "position", "percentage", "fan_mode", "search_query",
+                            "volume_level", "volume_step"})  # fmt: skip
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    message: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+def announce(arguments: Announcement, surroundings: Surroundings) -> Outcome:
+    """There are no other speakers: it is shown, and spoken where speech is on."""
+    if not arguments.message:
+        raise Missing("message", "What shall I announce?")
+    return Outcome(f"Announcement: {arguments.message}")
+
+
+def ask_state(arguments: Ask, surroundings: Surroundings) -> Outcome:
+    slots = {k: v for k, v in slots_of(arguments).items() if k != "response"}
+    return Outcome(state_answer(surroundings.home(), slots, arguments.response))
+
+
+def ask_temperature(arguments: Where, surroundings: Surroundings) -> Outcome:
+    return Outcome(temperature_answer(surroundings.home(), slots_of(arguments)))
+
+
+def ask_weather(arguments: Where, surroundings: Surroundings) -> Outcome:
+    found = targets(surroundings.home(), "HassGetWeather", slots_of(arguments))
+    if not found:
+        raise ToolError("I cannot know the weather: it would need the internet or a weather station in this home.")
+    entity = found[0]
+    degrees = entity.attributes.get("temperature")
+    unit = entity.attributes.get("temperature_unit", "°C")
+    return Outcome(f"{entity.name}: {entity.state}{f', {degrees} {unit}' if degrees is not None else ''}.")
+
+
+def _nothing(slots: dict[str, Any]) -> str:
+    what = slots.get("name") or slots.get("device_class") or slots.get("domain") or "device"
+    what = " or ".join(what) if isinstance(what, list) else str(what).replace("_", " ")
+    where = slots.get("area") or slots.get("floor")
+    return f"There is no {what}{f' in {where}' if where else ''} in this home."
+
+
+def _shown(slots: dict[str, Any]) -> dict[str, Any]:
+    return {k: f"{v:g}" if isinstance(v, float) else v for k, v in slots.items() if k not in ("name",)}
+
+
+def _names(entities: list[Entity]) -> str:
+    names = [e.name for e in entities]
+    rest = len(names) - MAX_NAMED
+    return ", ".join(names[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+_COMMANDS: Final = (
+    ("HassTurnOn", "home.turn_on", "turn devices on; open covers and valves; lock locks", Where, "",
+     ("turn on the kitchen light", "open the curtains", "lock the front door")),
+    ("HassTurnOff", "home.turn_off", "turn devices off; close covers and valves; unlock locks", Where, "",
+     ("turn off the lights upstairs", "close the blinds", "unlock the front door")),
+    ("HassLightSet", "home.light", "set brightness or colour of lights", Light, "{names}: {reading}.",
+     ("dim the bedroom to 20%", "make the lights red")),
+    ("HassSetPosition", "home.position", "open a cover or valve part of the way", Position, "{names}: {reading}.",
+     ("open the blinds halfway",)),
+    ("HassFanSetSpeed", "home.fan_speed", "set the speed of a fan", Speed, "{names}: {reading}.",
+    ("set the fan to 50%",)),
+    ("HassClimateSetTemperature", "home.temperature", "set a thermostat", Temperature,
+    "{names}: set to {temperature} degrees.",
+     ("set the heating to 21 degrees",)),
+    ("HassClimateSetFanMode", "home.fan_mode", "set the fan of the air conditioning", FanMode,
+    "{names}: fan {fan_mode}.",
+     ("set the ac fan to auto",)),
+    ("HassSetVolume", "media.volume", "set the volume", Volume, "{names}: volume {volume_level} %.",
+    ("volume to 30%",)),
+    ("HassSetVolumeRelative", "media.volume_step", "louder or quieter", VolumeStep, "{names}: {reading}.",
+     ("turn it up", "make the tv quieter")),
+    ("HassMediaSearchAndPlay", "media.play", "play a song, artist, film or podcast", Play,
+    "Playing {search_query}: {names}.",
+     ("play the album Thriller",)),
+    ("HassMediaPause", "media.pause", "pause music or films", Where, "Paused: {names}.", ("pause the music",)),
+    ("HassMediaUnpause", "media.resume", "play on", Where, "Playing on: {names}.", ("resume the music",)),
+    ("HassMediaNext", "media.next", "next track", Where, "Next track: {names}.", ("skip this song",)),
+    ("HassMediaPrevious", "media.previous", "previous track", Where, "Previous track: {names}.", ("previous song",)),
+    ("HassMediaPlayerMute", "media.mute", "mute", Where, "Muted: {names}.", ("mute the tv",)),
+    ("HassMediaPlayerUnmute", "media.unmute", "sound on again", Where, "Sound on: {names}.", ("unmute the tv",)),
+    ("HassVacuumStart", "vacuum.start", "start vacuuming", Where, "Cleaning: {names}.", ("start the vacuum",)),
+    ("HassVacuumCleanArea", "vacuum.clean", "vacuum a room", Where, "Cleaning {area}: {names}.",
+    ("vacuum the kitchen",)),
+    ("HassVacuumReturnToBase", "vacuum.dock", "send the vacuum home", Where, "Returning: {names}.",
+    ("dock the vacuum",)),
+    ("HassLawnMowerStartMowing", "mower.start", "start mowing", Where, "Mowing: {names}.", ("mow the lawn",)),
+    ("HassLawnMowerDock", "mower.dock", "send the mower home", Where, "Returning: {names}.", ("dock the mower",)),
+)  # fmt: skip
+
+TOOLS: Final = (
+    *(
+        Tool(name, summary, arguments, _turn(intent) if "Turn" in intent else _run(intent, said), _level(intent),
+        examples, asks=_asks(intent, summary))
+        for intent, name, summary, arguments, said, examples in _COMMANDS
+    ),
+    Tool("home.state", "tell the state of devices", Ask, ask_state, read_only,
+         ("is the front door locked", "which lights are on")),
+    Tool("home.announce", "announce something", Announcement, announce, read_only, ("announce that dinner is ready",)),
+    Tool("home.read_temperature", "tell the temperature in the home", Where, ask_temperature, read_only,
+         ("how warm is it in the living room",)),
+    Tool("home.weather", "tell the weather from a station in the home", Where, ask_weather, read_only,
+         ("what's the weather",)),
+)  # fmt: skip
+
+BY_INTENT: Final[dict[str, str]] = {
+    **{intent: name for intent, name, *_ in _COMMANDS},
+    "HassGetState": "home.state",
+    "HassBroadcast": "home.announce",
+    "HassClimateGetTemperature": "home.read_temperature",
+    "HassGetWeather": "home.weather",
+    "HassStartTimer": "timer.start",
+    "HassCancelTimer": "timer.cancel",
+    "HassCancelAllTimers": "timer.cancel_all",
+    "HassIncreaseTimer": "timer.increase",
+    "HassDecreaseTimer": "timer.decrease",
+    "HassPauseTimer": "timer.pause",
+    "HassUnpauseTimer": "timer.resume",
+    "HassTimerStatus": "timer.status",
+    "HassListAddItem": "list.add",
+    "HassListCompleteItem": "list.complete",
+    "HassListRemoveItem": "list.remove",
+    "HassShoppingListAddItem": "list.add",
+    "HassShoppingListCompleteItem": "list.complete",
+    "HassGetCurrentTime": "clock.time",
+    "HassGetCurrentDate": "clock.date",
+}

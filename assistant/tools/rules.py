@@ -1,0 +1,140 @@
+"""Rules for what the home's sentences lack: alarms, reminders, sums, units, dates, lists, notes, facts, this machine.
+
+A rule is a pattern and a function that makes arguments of what it matched, with the quantities of the text at hand. It
+may decline (None): then the next rule is asked. English; the first rule that accepts wins, so they go from the more
+particular to the more general.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from assistant.tools import rules_of_alarms, rules_of_texts, rules_of_timers, rules_of_values
+from assistant.tools.asked import Arguments, Asked
+
+MAX_CHARS: Final = 400
+Build = Callable[["Asked", re.Match[str]], Arguments | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    tool: str
+    pattern: re.Pattern[str]
+    build: Build
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """What a rule makes of a request."""
+
+    tool: str
+    arguments: Arguments
+
+
+_POLITE: Final = re.compile(
+    r"^(?:(?:hey|hi|ok|okay|please|now|so|well|just|also|then|and|assistant|computer)[,\s]+)*"
+    r"(?:(?:can|could|would|will) you (?:please )?|i(?:'d| would) like (?:you )?to |i (?:want|need) (?:you )?to "
+    r"|please )?",
+    re.IGNORECASE,
+)
+_TAIL: Final = re.compile(r"(?:[\s,]+(?:please|thanks|thank you|for me|now))*[\s.!?]*$", re.IGNORECASE)
+
+
+def plain(text: str) -> str:
+    """The request without politeness and final punctuation."""
+    text = " ".join(text.replace("’", "'").split())
+    return _TAIL.sub("", _POLITE.sub("", text, count=1))
+
+
+def ruled(text: str, now: datetime) -> list[Ruled]:
+    """What the rules make of it, the first rule first; usually one or none."""
+    if len(text) > MAX_CHARS:
+        return []
+    asked = Asked(plain(text), now)
+    found = []
+    for rule in rules():
+        match = rule.pattern.search(asked.text)
+        arguments = rule.build(asked, match) if match else None
+        if arguments is not None:
+            found.append(Ruled(rule.tool, {k: v for k, v in arguments.items() if v not in ("", None)}))
+    return found
+
+
+def _about_timers(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    return {} if "timer" in asked.text.casefold() else None
+
+
+def _weather(asked: Asked, match: re.Match[str]) -> Arguments:
+    return {"topic": "the weather"}
+
+
+def _everything(asked: Asked, match: re.Match[str]) -> Arguments:
+    return {"domain": ["light", "fan", "media_player", "switch"]}
+
+
+def _none(asked: Asked, match: re.Match[str]) -> Arguments:
+    return {}
+
+
+def _groups(asked: Asked, match: re.Match[str]) -> Arguments:
+    return {k: (v or "").strip(" .\"'") for k, v in match.groupdict().items()}
+
+
+def _fact(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    text = match.group("text").strip()
+    return None if re.match(r"to\b|when\b|me\b", text, re.IGNORECASE) or not text else {"text": text}
+
+
+_LIST: Final = r"(?:my |the |our )?(?P<name>[\w' -]+?)(?: to-?do)? list"
+
+_MAKERS: Final[dict[str, Build]] = {
+    "none": _none,
+    "everything": _everything,
+    "groups": _groups,
+    "reminder": rules_of_alarms.reminder,
+    "alarm": rules_of_alarms.alarm,
+    "cancelled": rules_of_alarms.cancelled,
+    "moved": rules_of_alarms.moved,
+    "unit_missing": rules_of_values.unit_missing,
+    "measure": rules_of_values.measure,
+    "discount": rules_of_values.discount,
+    "shared": rules_of_values.shared,
+    "timer": rules_of_timers.timer,
+    "only_duration": rules_of_timers.only_duration,
+    "timer_change": rules_of_timers.timer_change,
+    "timer_named": rules_of_timers.timer_named,
+    "about_timers": _about_timers,
+    "until_time": rules_of_values.until_time,
+    "between": rules_of_values.between,
+    "until": rules_of_values.until,
+    "place": rules_of_values.place,
+    "day": rules_of_values.day,
+    "conversion": rules_of_values.conversion,
+    "sum": rules_of_values.sum,
+    "fact": _fact,
+    "translation": rules_of_texts.translation,
+    "event": rules_of_texts.event,
+    "stretch": rules_of_texts.stretch,
+    "weather": _weather,
+}
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """The rules of rules_en.toml, in order."""
+    table = tomllib.loads(Path(__file__).with_name("rules_en.toml").read_text(encoding="utf-8"))
+    return tuple(
+        Rule(
+            row["tool"],
+            re.compile(row["pattern"].replace("{LIST}", _LIST), re.IGNORECASE),
+            _MAKERS[row.get("make", "none")],
+        )
+        for row in table["rules"]
+    )

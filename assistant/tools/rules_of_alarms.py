@@ -1,0 +1,137 @@
+"""Arguments of alarms and reminders: when, on which weekdays, and the words that are left."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Final
+
+from assistant.tools.asked import Arguments, Asked
+from assistant.tools.quantities import Found
+
+_DAYS: Final = {
+    name: n for n, name in enumerate(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
+}
+_SETS: Final = {"day": tuple(range(7)), "morning": tuple(range(7)), "evening": tuple(range(7)),
+"night": tuple(range(7)),
+                "afternoon": tuple(range(7)), "weekday": (0, 1, 2, 3, 4), "workday": (0, 1, 2, 3, 4), "weekend": (5,
+                6)}  # fmt: skip
+_EVERY: Final = re.compile(
+    r"\b(?:every|each|on) ((?:" + "|".join([*_SETS,
+    *_DAYS]) + r")s?(?:(?:, | and |, and )(?:" + "|".join(_DAYS) + r")s?)*)\b"
+    r"|\b(daily|weekdays|weekends|everyday)\b", re.IGNORECASE)  # fmt: skip
+
+
+def _weekdays(text: str) -> tuple[int, ...]:
+    match = _EVERY.search(text)
+    if match is None:
+        return ()
+    words = (match.group(1) or match.group(2)).casefold()
+    if match.group(0).casefold().startswith("on ") and not match.group(1).casefold().endswith("s"):
+        return ()
+    if words in ("daily", "everyday"):
+        return _SETS["day"]
+    found: set[int] = set()
+    for word in re.findall(r"[a-z]+", words):
+        single = word.removesuffix("s")
+        found |= set(_SETS.get(single, ())) | ({_DAYS[single]} if single in _DAYS else set())
+    return tuple(sorted(found))
+
+
+def _moment(asked: Asked) -> Found | None:
+    """The time a request names, the most exact one; a duration counts from now."""
+    found = asked.find("time", "date", "datetime", "duration")
+    order = {"datetime": 0, "time": 1, "date": 2, "duration": 3}
+    return min(found, key=lambda f: order[f.kind], default=None)
+
+
+def _at(found: Found, now: datetime, default_hour: int = 9) -> datetime:
+    if found.kind == "duration":
+        return now + timedelta(seconds=float(found.value.seconds))
+    at: datetime = found.value.at
+    return at.replace(hour=default_hour) if not found.value.has_time else at
+
+
+def merged(asked: Asked) -> tuple[datetime | None, list[Found]]:
+    """One moment out of a separate day and time ("tomorrow I have to be up at 6"), and the words it was read from."""
+    found = asked.find("time", "date", "datetime", "duration")
+    day = next((f for f in found if f.kind == "date"), None)
+    time = next((f for f in found if f.kind == "time"), None)
+    if day and time:
+        at = day.value.at.replace(hour=time.value.at.hour, minute=time.value.at.minute)
+        return at, [day, time]
+    best = _moment(asked)
+    return (_at(best, asked.now), [best]) if best else (None, [])
+
+
+def iso(at: datetime | None) -> str:
+    return at.replace(tzinfo=None, microsecond=0).isoformat() if at else ""
+
+
+def cancelled(asked: Asked, match: re.Match[str]) -> Arguments:
+    """`every` where the plural or "all" is said."""
+    every = bool(re.search(r"\b(?:alarms|reminders|all|every)\b", asked.text, re.IGNORECASE))
+    words = (match.groupdict().get("words") or "").strip(" .\"'")
+    return {"words": words, "every": every or None}
+
+
+def moved(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """The groups `words` (which one) and `when`."""
+    kind = match.group("kind").casefold()
+    told = Asked(f"{'alarm at' if kind == 'alarm' else 'remind me at'} {match.group('when')}", asked.now)
+    at, _ = merged(told)
+    if at is None:
+        return None
+    about = match.groupdict().get("about") or match.group("words") or ""
+    return {"words": about.strip(), "at": iso(_morning(at, told) if kind == "alarm" else at)}
+
+
+def alarm(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    asked = Asked(re.sub(r"\b(alarm )for (?=\d{1,2}\b)", r"\1at ", asked.text, flags=re.IGNORECASE), asked.now)
+    weekdays = _weekdays(asked.text)
+    at, _ = merged(Asked(_EVERY.sub(" ", asked.text), asked.now) if weekdays else asked)
+    if at is None and not re.search(r"\b(?:alarm|wake me)\b", asked.text, re.IGNORECASE):
+        return None
+    if at is not None and weekdays:
+        at = at.replace(year=asked.now.year, month=asked.now.month, day=asked.now.day)
+    if at is not None:
+        at = _morning(at, asked)
+    return {"at": iso(at), "weekdays": weekdays or None}
+
+
+def _morning(at: datetime, asked: Asked) -> datetime:
+    """Who says "wake me at 7" in the evening or without pm means the morning."""
+    times = [f for f in asked.find("time", "datetime") if f.value.time is not None and f.value.time.ambiguous]
+    if times and at.hour >= 12 and re.search(r"\bwake\b|\balarm\b", asked.text, re.IGNORECASE):
+        morning = at - timedelta(hours=12)
+        return morning if morning > asked.now.replace(tzinfo=morning.tzinfo) else morning + timedelta(days=1)
+    return at
+
+
+def _by_day(at: datetime, read: list[Found]) -> datetime:
+    """What comes again at "9" is meant by day, whatever time it is now: from 7 to 18."""
+    ambiguous = any(f.kind in ("time", "datetime") and f.value.time and f.value.time.ambiguous for f in read)
+    hour = at.hour % 12
+    return at.replace(hour=hour if hour >= 7 else hour + 12) if ambiguous else at
+
+
+def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    rest = asked.text[match.end() :].strip()
+    if not rest:
+        return {}
+    weekdays = _weekdays(rest)
+    rest = _EVERY.sub(" ", rest).strip() if weekdays else rest
+    at, read = merged(Asked(rest, asked.now))
+    if at is None and weekdays:
+        at = asked.now.replace(hour=9, minute=0, second=0)
+    elif at is not None and weekdays:
+        at = _by_day(at, read)
+    words = rest
+    for found in sorted(read, key=lambda f: -f.start):
+        words = words[: found.start] + words[found.end :]
+    words = re.sub(r"\s+", " ", words).strip(" ,.")
+    words = re.sub(r"^(?:to|about|that|of|i (?:have|need) to|i should|at|on|in)\s+|\s+(?:at|on|in|by|for|every)$", "",
+    words,
+                   flags=re.IGNORECASE)  # fmt: skip
+    words = re.sub(r"^(?:to|about|that)\s+", "", words, flags=re.IGNORECASE)
+    return {"message": words, "at": iso(at), "weekdays": weekdays or None}

@@ -1,0 +1,42 @@
+"""Arguments of translations and of calendar entries. Each returns None to decline."""
+
+from __future__ import annotations
+
+import re
+
+from assistant.tools.asked import Arguments, Asked
+from assistant.tools.quantities import find
+from assistant.tools.rules_of_alarms import iso, merged
+from assistant.tools.writing import LANGUAGES
+
+
+def translation(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """Declined unless the last word is a language: "what is the capital in Italian law" is not about one."""
+    language = match["language"].casefold()
+    if language not in LANGUAGES:
+        return None
+    text = (match["text"] or "").strip(" :\"'")
+    if not text and not asked.text.casefold().startswith("translate"):
+        return None
+    if asked.text.casefold().startswith(("what", "put")) and not re.search(r"[\"']", asked.text):
+        return None  # "what is hello in French" may be about anything; with quotes it is a text
+    return {"text": text, "language": language}
+
+
+def event(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """The title without the words that told when."""
+    words = f"{match['title']} {match['rest']}".strip()
+    at, read = merged(Asked(words, asked.now))
+    for found in sorted(read, key=lambda f: -f.start):
+        words = words[: found.start] + words[found.end :]
+    title = re.sub(r"\s+", " ", re.sub(r"\b(?:on|at|for)\s*(?=$|\s(?:on|at|for)\b)", "", words)).strip(" ,.")
+    title = re.sub(r"^(?:an?|the|my)\s+|\s+(?:on|at|for|in)$", "", title, flags=re.IGNORECASE)
+    timed = any(f.kind in ("time", "datetime", "duration") for f in read)
+    when = iso(at) if timed else iso(at)[:10]
+    return {"title": title, "at": when}
+
+
+def stretch(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    when = match["when"].strip(" ?.").removesuffix("'s")
+    when = re.sub(r"^(?:for|on|in)\s+", "", when)
+    return {"when": when} if not when or find(when, asked.now, ("span", "date", "datetime", "time")) else None

@@ -1,0 +1,69 @@
+"""Arguments of timers, from what a rule matched. Each returns None to decline."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from assistant.tools.asked import Arguments, Asked, length
+
+
+def timer(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    if _OTHER_TIMER.match(asked.text) or not _STARTS_TIMER.match(asked.text):
+        return None
+    durations = asked.find("duration")
+    named = re.search(
+        r"\b(?:called|named|labell?ed)\s+[\"']?([\w' -]{1,40}?)[\"']?(?:\s+for\b|$)", asked.text, re.IGNORECASE
+    )
+    name = named.group(1) if named else ""
+    if not durations:
+        bare = _BARE.fullmatch(asked.text)
+        word = (bare.group("word") or "") if bare else ""
+        return {"name": name or ("" if word.casefold() in _NOT_A_NAME else word)} if bare else None
+    found = durations[0]
+    if not name:
+        before = re.search(r"\b([a-z]+(?: [a-z]+)?) timer\b", asked.text, re.IGNORECASE)
+        after = re.match(
+            r"\s*(?:timer\s+)?for (?:the |my )?([a-z][\w' -]{1,30})$", asked.text[found.end :], re.IGNORECASE
+        )
+        word = before.group(1).split()[-1].casefold() if before else ""
+        if word and word not in _NOT_A_NAME and word not in asked.text[found.start : found.end].casefold().split():
+            name = word
+        elif after:
+            name = after.group(1)
+    return {**length(found.value), "name": name}
+
+
+_SET: Final = r"(?:set|start|create|make|give me|put on|put|begin|run|i need|add|new)\s+(?:me )?(?:up )?"
+_BARE: Final = re.compile(
+    _SET + r"(?:a |an |another |the |new )*(?:(?P<word>[a-z]+) )?timer(?: (?:called|named) .+| for)?", re.IGNORECASE
+)
+_STARTS_TIMER: Final = re.compile(
+    _SET + r".*\btimer\b|(?:.* )?timer(?: for| of)?\b.*\d|(?:a |an )?[\w -]+ timer$|timer for\b|time me for\b",
+    re.IGNORECASE,
+)
+_OTHER_TIMER: Final = re.compile(
+    r"(?:cancel|stop|pause|resume|how|what|add .* to|is|delete|remove|increase|decrease|extend|reduce|take|change|check"
+    r"|make (?:it|the|my)|set (?:the|my) timer (?:to|for)|status|unpause|continue|kill|end|turn)\b",
+    re.IGNORECASE,
+)
+_NOT_A_NAME: Final = frozenset(["a", "an", "the", "my", "another", "new", "timer", "set", "start", "create", "minute",
+"minutes", "hour", "hours", "second", "seconds", "min", "one", "two", "three", "four", "five", "ten", "make", "for",
+"of", "half", "long", "short", "quick", "it", "this", "that"])  # fmt: skip
+
+
+def only_duration(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    durations = asked.find("duration")
+    return length(durations[0].value) if durations else None
+
+
+def timer_change(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    found = only_duration(asked, match)
+    named = re.search(r"\b(?:the|my) ([a-z]+) timer\b", asked.text, re.IGNORECASE)
+    name = named.group(1) if named and named.group(1).casefold() not in _NOT_A_NAME else ""
+    return {**found, "name": name} if found is not None else None
+
+
+def timer_named(asked: Asked, match: re.Match[str]) -> Arguments:
+    name = (match.groupdict().get("name") or "").strip()
+    return {"name": "" if name.casefold() in _NOT_A_NAME else name}

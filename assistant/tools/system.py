@@ -1,0 +1,99 @@
+"""This machine and this assistant: battery, memory, disk, processor, model, network; what needs the net says so."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Annotated, Final
+
+import msgspec
+import psutil
+
+from assistant import paths
+from assistant.tools import Nothing, Outcome, Surroundings, Tool, ToolError, read_only
+from assistant.tools.timekeeping import spoken_s
+
+Words = Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class Topic(msgspec.Struct, frozen=True):
+    """What cannot be known, or an action that cannot be done, without the internet."""
+
+    topic: Words = ""
+    action: Words = ""
+
+
+def battery(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    state = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    if state is None:
+        return Outcome("This machine has no battery that I can see.")
+    left = "" if state.secsleft is None or state.secsleft < 0 else f", {spoken_s(state.secsleft // 60 * 60)} left"
+    plugged = ", plugged in" if state.power_plugged else left
+    return Outcome(f"The battery is at {round(state.percent)} %{plugged}.", {"percent": round(state.percent)})
+
+
+def memory(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    state = psutil.virtual_memory()
+    text = f"{_gb(state.available)} of {_gb(state.total)} of memory are available."
+    return Outcome(text, {"available_bytes": state.available, "total_bytes": state.total})
+
+
+def disk(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    home = paths.home()
+    at = next(p for p in (home, *home.parents) if p.exists())
+    state = shutil.disk_usage(at)
+    return Outcome(f"{_gb(state.free)} of {_gb(state.total)} are free on the disk of {at}.", {"free_bytes": state.free})
+
+
+def processor(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    n_cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    load = psutil.getloadavg()[0]
+    return Outcome(f"{n_cores} cores, a load of {load:.1f} over the last minute.", {"cores": n_cores, "load": load})
+
+
+def model(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    return Outcome(_fact("model", surroundings, "No model is loaded here."))
+
+
+def network(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    return Outcome(_fact("network", surroundings, "I cannot tell how the network is locked here."))
+
+
+def _fact(name: str, surroundings: Surroundings, otherwise: str) -> str:
+    told = surroundings.facts.get(name)
+    return told() if told else otherwise
+
+
+def needs_network(arguments: Topic, surroundings: Surroundings) -> Outcome:
+    if arguments.action:
+        raise ToolError(f"I cannot {arguments.action}: that would need the internet, and I run without it.")
+    topic = arguments.topic or "that"
+    raise ToolError(
+        f"I cannot know {topic}: it would need the internet, and I run without it. What I know ends with my training."
+    )
+
+
+def help_text(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    return Outcome(
+        "Ask me anything, or tell me: set a timer for 10 minutes; wake me at 7; remind me to call mum tomorrow at 5; "
+        "add milk to the shopping list; note that ...; remember that ...; what is 15% of 80; how many miles is 10 km; "
+        "how many days until Christmas; add dentist on Friday at 3 to my calendar; translate good night into German; "
+        "turn on the kitchen light; what do my documents say about ...; undo. "
+        "`assistant explain TEXT` shows what would handle a request."
+    )
+
+
+def _gb(n_bytes: float) -> str:
+    return f"{n_bytes / 1e9:.1f} GB"
+
+
+TOOLS: Final = (
+    Tool("system.battery", "tell the battery's charge", Nothing, battery, read_only, ("how much battery is left",)),
+    Tool("system.memory", "tell how much memory is free", Nothing, memory, read_only, ("how much memory is free",)),
+    Tool("system.disk", "tell how much disk is free", Nothing, disk, read_only, ("how much disk space is left",)),
+    Tool("system.processor", "tell the processor's load", Nothing, processor, read_only, ("how busy is the cpu",)),
+    Tool("system.model", "tell which model answers", Nothing, model, read_only, ("which model are you",)),
+    Tool("system.network", "tell how the network is locked", Nothing, network, read_only, ("are you offline",)),
+    Tool("system.needs_network", "live news, weather, prices, sports: cannot be known offline", Topic, needs_network,
+         read_only, ("what is the weather in Paris", "latest news")),
+    Tool("help", "tell what the assistant can do", Nothing, help_text, read_only, ("what can you do",)),
+)  # fmt: skip

@@ -1,0 +1,109 @@
+"""Whose turn it is, from words: when a sentence is complete, what an interruption means, how long to stay listening.
+
+English word lists; for other languages only the acoustic judgement counts.
+"""
+
+from __future__ import annotations
+
+import re
+
+COMPLETE_PROBABILITY = 0.5
+SURE_PROBABILITY = 0.9
+SURE_HOLD_MS = 128.0  # silence after a sentence that sounds finished
+COMPLETE_HOLD_MS = 256.0  # ... that probably is
+UNFINISHED_HOLD_MS = 1400.0  # ... that sounds cut off: people think for a second
+
+_STOPS = {
+    *("stop", "stop it", "please stop", "stop talking", "stop please", "okay stop", "ok stop", "cancel", "be quiet"),
+    *("quiet", "shut up", "enough", "that's enough", "never mind", "nevermind", "hush", "silence", "abort"),
+}
+_BACKCHANNELS = {
+    *(
+        "mhm",
+        "mm hmm",
+        "mm-hmm",
+        "mmhmm",
+        "hmm",
+        "hm",
+        "mm",
+        "mmm",
+        "uh huh",
+        "uh-huh",
+        "uhhuh",
+        "uh",
+        "um",
+        "ah",
+        "oh",
+    ),
+    *("yeah", "yes", "yep", "yup", "ok", "okay", "right", "sure", "i see", "got it", "wow", "cool", "nice", "great"),
+    *("ah okay", "oh okay", "okay okay", "yeah yeah", "alright", "all right", "aha", "huh", "really", "thank you"),
+}
+_DANGLING = {
+    *(
+        "the",
+        "a",
+        "an",
+        "and",
+        "or",
+        "but",
+        "to",
+        "of",
+        "in",
+        "on",
+        "at",
+        "for",
+        "with",
+        "from",
+        "by",
+        "as",
+        "my",
+        "your",
+    ),
+    *("our", "their", "his", "its", "is", "are", "was", "were", "if", "because", "so", "than", "then", "that", "this"),
+    *("very", "about", "into", "set", "um", "uh", "er", "erm", "please", "could", "would", "can", "will", "i", "i'm"),
+}
+_WAITS = re.compile(
+    r"\b(?:wait|hold on|one moment|just a (?:second|minute|moment)|give me a (?:second|minute|moment))\b", re.I
+)
+_WORDS = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+def plain(text: str) -> str:
+    """Lower-case words without punctuation."""
+    return " ".join(word.lower().replace("’", "'") for word in _WORDS.findall(text))
+
+
+def is_stop(text: str) -> bool:
+    """Whether the user asks us to be silent and nothing else. "Stop the music" is a command for somebody else."""
+    return plain(text) in _STOPS
+
+
+def is_backchannel(text: str) -> bool:
+    """Whether the user only shows that they listen."""
+    return plain(text) in _BACKCHANNELS
+
+
+def without_name(text: str, name: str) -> str:
+    """`text` without the wake word `name` ("hey_jarvis") at its beginning, as recognition may have spelt it."""
+    words = [re.escape(word) for word in name.split("_") if word]
+    return re.sub(rf"^\W*{'[^a-z]+'.join(words)}\b[\s,.!?]*", "", text, flags=re.IGNORECASE) if words else text
+
+
+def is_unfinished(text: str) -> bool:
+    """Whether the last word needs another: "turn off the"."""
+    words = plain(text).split()
+    return bool(words) and (words[-1] in _DANGLING or text.rstrip().endswith((",", "-", "—")))
+
+
+def hold_ms(complete_probability: float, text: str | None = None) -> float:
+    """How long to wait after a soft end, from the turn model's judgement and, once known, from the words."""
+    if complete_probability < COMPLETE_PROBABILITY or (text is not None and is_unfinished(text)):
+        return UNFINISHED_HOLD_MS
+    return SURE_HOLD_MS if complete_probability >= SURE_PROBABILITY else COMPLETE_HOLD_MS
+
+
+def patience_s(reply: str, question: str = "") -> float:
+    """How long to listen for a follow-up without a wake word, once `reply` has been spoken to `question`."""
+    if _WAITS.search(question):
+        return 8.0
+    return 4.0 if reply.rstrip().rstrip("*_\"'”’)").endswith("?") else 2.0

@@ -1,0 +1,141 @@
+"""What was said up to a pause, worked out while it is not yet known whether the pause is the end.
+
+soft end -> recognition -> a spoken answer, begun       on one thread; thrown away when speech resumes
+         -> the turn model's judgement                  on another; says how long the pause must last
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from assistant import turn_taking
+from assistant.audio.speaker import Speaker
+from assistant.audio.utterances import SoftEnd
+from assistant.engines import LanguageModel
+from assistant.engines.hearing import Transcriber, TurnJudge, Voice
+from assistant.errors import AssistantError
+from assistant.session import Chat
+from assistant.turn import Turn
+from assistant.voice_turn import SpokenAnswer
+
+
+class Engines(Protocol):
+    """What is needed of voice_loop.Engines."""
+
+    @property
+    def model(self) -> LanguageModel: ...
+    @property
+    def transcriber(self) -> Transcriber: ...
+    @property
+    def voice(self) -> Voice: ...
+    @property
+    def judge(self) -> TurnJudge: ...
+
+
+class Manner(Protocol):
+    """What is needed of voice_loop.Manner."""
+
+    @property
+    def language(self) -> str: ...
+    @property
+    def hot_words(self) -> tuple[str, ...]: ...
+    @property
+    def wake_word(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The words, "" for none, and the answer begun to them, if it was."""
+
+    text: str
+    answer: SpokenAnswer | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Guess:
+    """What is done about one soft end. `turn` is cancelled when speech resumes, and with it the answer."""
+
+    soft: SoftEnd
+    turn: Turn
+    understood: Future[Heard]
+    complete: Future[float]
+    started_s: float = field(default_factory=time.monotonic)
+    shown: bool = False
+    _held_for: tuple[bool, bool] | None = None
+
+    def heard(self, wait: bool = False) -> Heard | None:
+        """None while recognition is at work; no text when it failed."""
+        if not wait and not self.understood.done():
+            return None
+        try:
+            return self.understood.result()
+        except AssistantError:
+            return Heard("")
+
+    def hold_ms(self) -> float | None:
+        """How long the pause must last, each time something new is known about it; None otherwise."""
+        heard = self.heard()
+        known = heard is not None, self.complete.done()
+        if self._held_for == known:
+            return None
+        self._held_for = known
+        text = None if heard is None else heard.text
+        by_rule = heard is not None and heard.answer is not None and heard.answer.by_rule
+        # a whole command, whatever it sounds like, is not held for longer and need not wait for the judgement
+        longest_ms = turn_taking.COMPLETE_HOLD_MS if by_rule and not turn_taking.is_unfinished(text or "") else None
+        if not self.complete.done():
+            return longest_ms
+        complete = 0.0 if self.complete.exception() else self.complete.result()
+        hold_ms = turn_taking.hold_ms(complete, text)
+        return hold_ms if longest_ms is None else min(hold_ms, longest_ms)
+
+    def wait(self) -> None:
+        """Until everything is known and the answer has something to say."""
+        self.complete.exception()
+        if (answer := self.heard(wait=True)) and answer.answer is not None:
+            answer.answer.prepared.wait()
+
+
+class Understanding:
+    """Begins guesses and answers."""
+
+    def __init__(
+        self, chat: Chat, engines: Engines, speaker: Speaker, manner: Manner, threads: ThreadPoolExecutor
+    ) -> None:
+        self._chat, self._engines, self._speaker = chat, engines, speaker
+        self._manner, self._threads = manner, threads
+
+    def begin(self, soft: SoftEnd, over_answer: bool) -> Guess:
+        """Start recognition and judgement of what was said until `soft`."""
+        turn = Turn()
+        understood = self._threads.submit(self._understand, soft, turn, over_answer)
+        complete = self._threads.submit(self._judge, soft, turn)
+        return Guess(soft, turn, understood, complete)
+
+    def answer(self, text: str) -> SpokenAnswer:
+        return SpokenAnswer(text, self._chat, self._engines.model, self._engines.voice)
+
+    def is_reaction(self, text: str, over_answer: bool) -> bool:
+        """Whether what was said over our answer asks for no answer of its own."""
+        return over_answer and (turn_taking.is_stop(text) or turn_taking.is_backchannel(text))
+
+    def _understand(self, soft: SoftEnd, turn: Turn, over_answer: bool) -> Heard:
+        if turn.cancelled:  # recognition was busy with an earlier pause until now
+            return Heard("")
+        manner = self._manner
+        transcript = self._engines.transcriber.transcribe(soft.pcm, manner.language, manner.hot_words)
+        turn.mark("heard")
+        text = turn_taking.without_name(transcript.text, manner.wake_word)
+        if not text or turn.cancelled or self._speaker.playing or self.is_reaction(text, over_answer):
+            return Heard(text)
+        answer = self.answer(text)
+        turn.on_cancel(answer.cancel)
+        return Heard(text, answer)
+
+    def _judge(self, soft: SoftEnd, turn: Turn) -> float:
+        complete = self._engines.judge.complete_probability(soft.pcm)
+        turn.mark("judged")
+        return complete

@@ -1,0 +1,93 @@
+"""When does the turn end? Whole sentences should be answered soon, sentences cut at a pause not before they go on.
+
+The product's own utterance machine, turn model and word rules over recordings, counted in samples; the time that
+recognition and judgement take is left out here and is in the latency figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assistant import turn_taking
+from assistant.audio import FRAME, RATE_HZ
+from assistant.audio.messages import Pcm
+from assistant.audio.utterances import Ended, SoftEnd, Utterances
+from assistant.engines.hearing import Transcriber, TurnJudge
+from assistant.engines.silero import SileroDetector
+from assistant.voice_report import acoustic_end
+from evals.voice_sounds import Floats, as_pcm, levels_db, with_noise
+
+PAUSE_S = 1.0  # how long a speaker thinks in mid-sentence
+_LEAD = RATE_HZ // 2  # samples of silence before a sentence
+_TAIL_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """`hold_ms`: from the end of the speech to the decision, None: it never came. `at`: input sample."""
+
+    at: int
+    hold_ms: float | None
+
+
+def ends(pcm: Pcm, transcriber: Transcriber, judge: TurnJudge) -> list[End]:
+    """Every end of a turn that the product sees in a recording."""
+    utterances, detector, found = Utterances(), SileroDetector(), []
+    for at in range(0, len(pcm) - FRAME + 1, FRAME):
+        frame = pcm[at : at + FRAME]
+        for event in utterances.feed(frame, detector.probability(frame)):
+            match event:
+                case SoftEnd(number=number, pcm=heard):
+                    text = transcriber.transcribe(heard, "en").text
+                    utterances.judge(number, turn_taking.hold_ms(judge.complete_probability(heard), text))
+                case Ended():
+                    found.append(End(utterances.now, (utterances.now - acoustic_end(event)) / RATE_HZ * 1000))
+    return found
+
+
+def hold_of_whole(sentences: Sequence[Floats], transcriber: Transcriber, judge: TurnJudge) -> list[float]:
+    """The hold of each complete sentence's last end, in ms."""
+    holds = []
+    for number, sentence in enumerate(sentences):
+        found = ends(_in_a_room(sentence, number), transcriber, judge)
+        if found and found[-1].hold_ms is not None:
+            holds.append(found[-1].hold_ms)
+    return holds
+
+
+def answered_too_early(sentences: Sequence[Floats], transcriber: Transcriber, judge: TurnJudge) -> list[float]:
+    """For each sentence, cut at its longest gap and gone on with after PAUSE_S: 1 if a turn ended in the pause."""
+    early = []
+    for number, sentence in enumerate(sentences):
+        cut = gap(sentence)
+        if cut is None:
+            continue
+        pause = np.zeros(int(PAUSE_S * RATE_HZ), np.float32)
+        whole = _in_a_room(np.concatenate([sentence[:cut], pause, sentence[cut:]]), number)
+        paused = _LEAD + cut
+        resumes = paused + len(pause)
+        early.append(float(any(paused < end.at <= resumes for end in ends(whole, transcriber, judge))))
+    return early
+
+
+def gap(sentence: Floats) -> int | None:
+    """The middle of the longest quiet stretch in the inner part of a sentence; None if it has none of 60 ms."""
+    levels = levels_db(sentence)
+    loud = float(np.percentile(levels, 80))
+    quiet = levels < loud - 20
+    low, high = int(0.25 * len(levels)), int(0.8 * len(levels))
+    best, length, start = 0, 0, 0
+    for at in range(low, high):
+        if quiet[at]:
+            start = start if at > low and quiet[at - 1] else at
+            if at - start + 1 > length:
+                best, length = start, at - start + 1
+    return (best + length // 2) * (RATE_HZ // 100) if length >= 6 else None
+
+
+def _in_a_room(sentence: Floats, seed: int) -> Pcm:
+    around = np.concatenate([np.zeros(_LEAD), sentence, np.zeros(int(_TAIL_S * RATE_HZ))]).astype(np.float32)
+    return as_pcm(around + with_noise(len(around), seed))

@@ -1,0 +1,124 @@
+"""`quantize explain`: formulas and worked cases, computed by the code that runs; plots of a model's own weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from quantize.formulas import Logarithmic, fit_linear, worked_cases
+
+Floats = npt.NDArray[np.float64]
+
+
+def explain(plots: Path | None, source: Path | None) -> Iterator[str]:
+    """Lines of Markdown; with `plots`, also draws into that folder and names the files."""
+    for case in worked_cases():
+        yield f"## {case.title}"
+        yield f"    {case.formula}"
+        yield f"{case.inputs}:"
+        yield from (f"- {name} = {value:.9g}" for name, value in case.results.items())
+        yield ""
+    weights = sample_weights(source)
+    yield f"## Error against bits ({'weights of ' + source.name if source else 'normal random numbers'}, relative RMS)"
+    yield "| bits | linear | linear, blocks of 32 | logarithmic |"
+    yield "|---|---|---|---|"
+    for bits, *errors in error_against_bits(weights):
+        yield f"| {bits} | " + " | ".join(f"{error:.4f}" for error in errors) + " |"
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+        for path in draw(plots, weights):
+            yield f"drawn: {path}"
+
+
+def sample_weights(source: Path | None, n: int = 1 << 16) -> Floats:
+    """Weights of a matrix from the middle of the model, or normal random numbers without one; a multiple of 32."""
+    if source is None:
+        return np.random.default_rng(0).normal(size=n)
+    import gguf
+
+    from quantize.gguf_io import open_gguf
+
+    matrices = [t for t in open_gguf(source).tensors if "ffn_up" in t.name]
+    middle = matrices[len(matrices) // 2]
+    values = gguf.quants.dequantize(middle.data, middle.tensor_type).ravel().astype(np.float64)
+    return values[: min(n, len(values)) // 32 * 32]
+
+
+def error_against_bits(weights: Floats) -> list[tuple[int, float, float, float]]:
+    """bits, then the relative RMS error of one linear grid, of one for each 32 weights, of powers of two."""
+    size = float(np.sqrt((weights**2).mean()))
+    rows = []
+    for bits in range(2, 9):
+        whole = fit_linear(weights, bits)
+        linear = whole.values(whole.codes(weights)) - weights
+        parts = weights.reshape(-1, 32)
+        blocked = np.concatenate([(g := fit_linear(b, bits)).values(g.codes(b)) - b for b in parts])
+        logarithmic = Logarithmic.fit(weights, bits).round(weights) - weights
+        first, second, third = (float(np.sqrt((e**2).mean())) / size for e in (linear, blocked, logarithmic))
+        rows.append((bits, first, second, third))
+    return rows
+
+
+def draw(folder: Path, weights: Floats) -> Iterator[Path]:
+    """Two SVG plots: the weights' histogram with a 4-bit grid over it, and the error against bits."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots()
+    axis.hist(weights, bins=200, color="lightgrey")
+    grid = fit_linear(weights, 4)
+    for level in grid.values(np.arange(16)):
+        axis.axvline(level, linewidth=0.7)
+    axis.set(title="Weights and a 4-bit linear grid", xlabel="weight", ylabel="count")
+    yield _save(figure, folder / "histogram.svg")
+    figure, axis = pyplot.subplots()
+    rows = error_against_bits(weights)
+    for column, name in enumerate(("linear", "linear, blocks of 32", "logarithmic"), start=1):
+        axis.semilogy([row[0] for row in rows], [row[column] for row in rows], marker="o", label=name)
+    axis.set(title="Relative RMS error against bits", xlabel="bits", ylabel="relative error")
+    axis.legend()
+    yield _save(figure, folder / "error-against-bits.svg")
+
+
+def draw_sensitivity(costs: dict[str, float], path: Path) -> Path:
+    """Bars of a predicted or measured KL divergence for each layer or kind of layer."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(8, 4))
+    axis.bar(list(costs), list(costs.values()))
+    axis.tick_params(axis="x", rotation=90)
+    axis.set(title="Sensitivity: KL divergence when quantised alone", ylabel="nat")
+    return _save(figure, path)
+
+
+def draw_quality_against_size(files: dict[str, tuple[float, float]], path: Path) -> Path:
+    """`files` maps a name to (megabytes, mean KL divergence)."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots()
+    for name, (megabytes, kld) in files.items():
+        axis.scatter(megabytes, kld)
+        axis.annotate(name, (megabytes, kld), textcoords="offset points", xytext=(4, 4))
+    axis.set(title="Quality against size", xlabel="MB", ylabel="mean KL divergence (nat)", yscale="log")
+    return _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    from matplotlib import pyplot
+
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+    return path

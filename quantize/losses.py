@@ -1,0 +1,66 @@
+"""Distillation losses in torch: what the student is asked to imitate. numpy twins with worked cases are in
+formulas.py.
+
+All take float tensors and return a scalar mean in nats (logits) or in units of the features' own scale.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+def logits_kl(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:
+    """T^2 KL(teacher || student); logits (..., n_vocab)."""
+    expected = (teacher / temperature).log_softmax(-1)
+    got = (student / temperature).log_softmax(-1)
+    return temperature**2 * (expected.exp() * (expected - got)).sum(-1).mean()
+
+
+def by_logits(teacher: Tensor, student: Tensor, labels: Tensor, a: float = 0.5, temperature: float = 2.0) -> Tensor:
+    """L = a CE + (1 - a) T^2 KL. For self-distillation a = 0 is best: the data's labels only add noise (arXiv
+    2601.20088).
+
+    `labels` (...) are the next tokens; -100 is ignored by CE.
+    """
+    hard = cross_entropy(student.flatten(0, -2), labels.flatten(), ignore_index=-100)
+    return a * hard + (1 - a) * logits_kl(teacher, student, temperature)
+
+
+def by_labels(student: Tensor, labels: Tensor) -> Tensor:
+    """Plain cross-entropy with the next tokens: the null of every distillation loss."""
+    return cross_entropy(student.flatten(0, -2), labels.flatten())
+
+
+def by_top_logits(top: Tensor, ids: Tensor, rest: Tensor, student: Tensor) -> Tensor:
+    """KL from cached teacher log-probabilities: the k largest (..., k), their ids, and the log of the remaining mass
+    (...).
+
+    The rest is compared as one token, so the value is a lower bound of the full KL that is tight for k in the tens.
+    """
+    got = student.log_softmax(-1)
+    kept = got.gather(-1, ids)
+    got_rest = torch.log1p(-kept.exp().sum(-1).clamp(max=1 - 1e-6))
+    return ((top.exp() * (top - kept)).sum(-1) + rest.exp() * (rest - got_rest)).mean()
+
+
+def by_features(teacher: Tensor, student: Tensor, projection: Tensor | None = None) -> Tensor:
+    """Mean squared distance of hidden states (..., n_teacher) and (..., n_student), relative to the teacher's
+    variance.
+
+    `projection` (n_student, n_teacher) lifts a narrower student (FitNets, arXiv 1412.6550).
+    """
+    lifted = student if projection is None else student @ projection
+    return (lifted - teacher).square().mean() / teacher.var().clamp_min(1e-12)
+
+
+def by_relations(teacher: Tensor, student: Tensor) -> Tensor:
+    """Distance between the Gram matrices of samples, (n_samples, n_features) each: keeps who is similar to whom and
+    leaves the coordinates free, so widths may differ (relational distillation, arXiv 1904.05068)."""
+    return (_gram(teacher) - _gram(student)).square().mean()
+
+
+def _gram(x: Tensor) -> Tensor:
+    flat = torch.nn.functional.normalize(x.flatten(1), dim=1)
+    return flat @ flat.T

@@ -1,0 +1,183 @@
+"""Comparisons that a claim needs: every criterion, quantiser, loss and schedule beside its null, at equal budget.
+
+KL divergence to the unchanged model, in torch, on the last windows of the packs, which are cut off before any training.
+Standard errors are over windows.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import torch
+from torch import Tensor
+
+from quantize import pruning
+from quantize.compensate import compensate_model
+from quantize.grids import GRIDS, dequantise, quantise, reference_scales, round_to_grid, search_scales
+from quantize.losses import logits_kl
+from quantize.runner import Place, Stage
+from quantize.source import load_source
+from quantize.stages.training import Distil, distillation_loss, float32_bytes, load_tokens
+from quantize.statistics import Statistics
+from quantize.topology import Model, block_linears
+from quantize.train import Run, Schedule, batches, train
+
+CRITERIA: tuple[pruning.Criterion, ...] = ("magnitude", "gradient", "information", "wanda", "random")
+Row = tuple[str, Tensor]
+
+
+class Study(Stage, frozen=True):
+    """table.json and table.md of one comparison. `n_steps` is the budget of healing, the same for every row."""
+
+    compare: Literal["ffn", "heads", "layers", "quantisers", "losses", "schedules"]
+    statistics: str = "calibrate"
+    packs: str = "packs"
+    held_out: int = 8
+    length: int = 256
+    n_steps: int = 20
+    rate: float = 1e-4
+    ffn_width: int = 1280
+    n_layers: int = 2
+
+    def inputs(self) -> list[str]:
+        return [self.statistics, self.packs]
+
+    def memory_bytes(self, place: Place) -> int:
+        return 6 * float32_bytes(place.source)
+
+    def run(self, place: Place) -> None:
+        tokens = load_tokens(place.result(self.packs, "tokens.npy"))
+        cut = len(tokens) - self.held_out * self.length
+        bench = Bench(load_source(place.source).eval(), tokens[cut:].view(self.held_out, self.length), tokens[:cut])
+        found = Statistics.load(place.result(self.statistics, "statistics.safetensors"))
+        rows = []
+        for name, divergence in _ROWS[self.compare](self, bench, found, place):
+            mean, error = float(divergence.mean()), float(divergence.std() / len(divergence) ** 0.5)
+            place.report(f"{name}: KLD {mean:.4f} +- {error:.4f}")
+            rows.append({"name": name, "kld": mean, "standard_error": error, "n_tokens": self.held_out * self.length})
+        (place.folder / "table.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
+        table = ["| " + self.compare + " | KLD | SE |", "|---|---|---|"]
+        table += [f"| {row['name']} | {row['kld']:.4f} | {row['standard_error']:.4f} |" for row in rows]
+        (place.folder / "table.md").write_text("\n".join(table) + "\n", encoding="utf-8")
+
+
+@dataclass
+class Bench:
+    """The unchanged model and its logits on the held-out windows (n, length)."""
+
+    model: Model
+    windows: Tensor
+    training: Tensor
+
+    def __post_init__(self) -> None:
+        with torch.no_grad():
+            self.expected = [self.model(input_ids=w[None], use_cache=False).logits for w in self.windows]
+
+    def divergence(self, changed: Model) -> Tensor:
+        """Mean KL divergence of each window, shape (n,)."""
+        with torch.no_grad():
+            pairs = zip(self.expected, self.windows, strict=True)
+            found = [logits_kl(e, changed(input_ids=w[None], use_cache=False).logits) for e, w in pairs]
+        return torch.stack(found)
+
+    def heal(self, student: Model, study: Study, place: Place, settings: Distil, n_steps: int, label: str) -> None:
+        """Train the student for `n_steps`; the checkpoint is the row's own, so a killed study goes on."""
+        parameters = [{"params": list(student.parameters()), "lr": study.rate, "peak": study.rate}]
+        loss = distillation_loss(self.model, student, settings)
+        data = batches(self.training, 2, study.length, place.seed)
+        run = Run(data, Schedule(n_steps, 2, max(1, n_steps // 3)), place.scratch / f"{label}.pt", 10)
+        for progress in train(student, parameters, loss, run):
+            place.report(f"{label}: {progress}")
+
+
+def _pruned(study: Study, bench: Bench, found: Statistics, criterion: pruning.Criterion, seed: int) -> Model:
+    model = copy.deepcopy(bench.model)
+    if study.compare == "heads":
+        n_groups = model.config.num_key_value_heads - 1
+        pruning.prune_heads(model, pruning.head_scores(model, found, criterion, seed), n_groups)
+    elif study.compare == "layers":
+        scores = pruning.layer_scores(model, found, criterion, seed)
+        pruning.prune_layers(model, pruning.lowest_layers(scores, study.n_layers))
+    else:
+        pruning.prune_ffn(model, pruning.ffn_scores(model, found, criterion, seed), study.ffn_width)
+    return model
+
+
+def _criteria(study: Study, bench: Bench, found: Statistics, place: Place) -> Iterator[Row]:
+    for criterion in CRITERIA:
+        seeds = range(3) if criterion == "random" else range(1)
+        yield criterion, torch.cat([bench.divergence(_pruned(study, bench, found, criterion, s)) for s in seeds])
+
+
+def _quantisers(study: Study, bench: Bench, found: Statistics, place: Place) -> Iterator[Row]:
+    """Each 4-bit grid by ggml's reference, by searched scales, by weighted scales, by error feedback."""
+    for kind in ("Q4_0", "IQ4_NL"):
+        grid = GRIDS[kind]
+
+        def weighted(name: str, w: Tensor, grid: Any = grid) -> Tensor:
+            scales = search_scales(w, grid, found.square[name].view(1, -1, 32))
+            return dequantise(*quantise(w, scales, grid), grid)
+
+        def searched(name: str, w: Tensor, grid: Any = grid) -> Tensor:
+            return dequantise(*quantise(w, search_scales(w, grid), grid), grid)
+
+        def reference(name: str, w: Tensor, grid: Any = grid) -> Tensor:
+            if grid.uniform:
+                return round_to_grid(w, grid)
+            return dequantise(*quantise(w, reference_scales(w, grid), grid), grid)
+
+        for label, rounding in (("reference", reference), ("searched", searched), ("weighted", weighted)):
+            model = copy.deepcopy(bench.model)
+            for name, layer in block_linears(model).items():
+                layer.weight.data = rounding(name, layer.weight.data)
+            yield f"{kind} {label}", bench.divergence(model)
+        model = copy.deepcopy(bench.model)
+        samples = batches(bench.training, 16, 512, place.seed)(0)
+        compensate_model(model, samples, grid, report=lambda done, total: place.report(f"layer {done}/{total}"))
+        yield f"{kind} error feedback", bench.divergence(model)
+
+
+def _losses(study: Study, bench: Bench, found: Statistics, place: Place) -> Iterator[Row]:
+    """The same pruned model healed by each loss; `none` is not healed, `labels` is training without a teacher."""
+    yield "none", bench.divergence(_pruned(study, bench, found, "gradient", 0))
+    for loss in ("labels", "logits", "features", "relations"):
+        model = _pruned(study, bench, found, "gradient", 0)
+        bench.heal(model, study, place, Distil(loss=loss), study.n_steps, loss)
+        yield loss, bench.divergence(model)
+
+
+def _schedules(study: Study, bench: Bench, found: Statistics, place: Place) -> Iterator[Row]:
+    """One cut and all healing after it, against two cuts with half of the healing after each: equal size and tokens."""
+    once = _pruned(study, bench, found, "gradient", 0)
+    bench.heal(once, study, place, Distil(), study.n_steps, "one-shot")
+    yield "one-shot", bench.divergence(once)
+    twice = copy.deepcopy(bench.model)
+    full = bench.model.config.intermediate_size
+    for step, width in enumerate(((full + study.ffn_width) // 2 // 32 * 32, study.ffn_width), start=1):
+        scores = pruning.ffn_scores(twice, found if step == 1 else _again(twice, bench), "gradient")
+        pruning.prune_ffn(twice, scores, width)
+        bench.heal(twice, study, place, Distil(), study.n_steps // 2, f"iterative-{step}")
+    yield "iterative", bench.divergence(twice)
+
+
+def _again(model: Model, bench: Bench) -> Statistics:
+    """Fresh statistics of a model that has changed."""
+    from quantize.statistics import gather
+
+    found = gather(model, bench.training[: 4 * 256].view(4, 256))
+    model.requires_grad_(True)
+    return found
+
+
+_ROWS: dict[str, Callable[[Study, Bench, Statistics, Place], Iterator[Row]]] = {
+    "ffn": _criteria,
+    "heads": _criteria,
+    "layers": _criteria,
+    "quantisers": _quantisers,
+    "losses": _losses,
+    "schedules": _schedules,
+}

@@ -1,0 +1,109 @@
+"""Fixtures shared by all tests: a fresh home, a scripted model, the real smallest model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from assistant.models.store import Store
+
+from assistant.privacy import environment
+from fakes import ScriptedModel
+
+environment.apply()
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # tests must not write to the desktop's keyring
+
+SMALLEST_MODEL = "smollm2-135m"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--minutes", type=float, default=30.0, help="how long the soak test talks (tests/faults/test_soak.py)"
+    )
+
+
+@pytest.fixture
+def minutes(request: pytest.FixtureRequest) -> float:
+    return float(request.config.getoption("--minutes"))
+
+
+@pytest.fixture
+def assistant_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh, empty ASSISTANT_HOME for this test and the processes it starts."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    monkeypatch.setenv("ASSISTANT_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def fake_model() -> ScriptedModel:
+    return ScriptedModel()
+
+
+@pytest.fixture(scope="session")
+def model_home() -> Path:
+    """A home shared by all tests and test runs that holds the real SmolLM2-135M, fetched once (94 MB).
+
+    TEST_MODEL_HOME moves it. The one reason to skip is a machine without any source of models.
+    """
+    from assistant.models.store import Store
+
+    home = Path(os.environ.get("TEST_MODEL_HOME") or Path(__file__).parent.parent / ".test-models")
+    store = Store(home / "models")
+    _fetch_once(store, SMALLEST_MODEL)
+    return home
+
+
+def _fetch_once(store: Store, *names: str) -> None:
+    from assistant.errors import FetchError
+    from assistant.models.catalogue import catalogue
+    from assistant.models.fetch import pull
+
+    for name in names:
+        if not store.is_installed(catalogue()[name]):
+            try:
+                pull(catalogue()[name], store, lambda *_: None)
+            except FetchError as error:
+                pytest.skip(f"no source of {name} can be reached: {error}")
+
+
+@pytest.fixture(scope="session")
+def speech_store(model_home: Path) -> Store:
+    """The store with the models of the voice too, fetched once (220 MB)."""
+    from assistant.models.store import Store
+
+    store = Store(model_home / "models")
+    _fetch_once(store, "voice-en-us-joe", "smart-turn", "whisper-base")
+    return store
+
+
+@pytest.fixture(scope="session")
+def smollm2_path(model_home: Path) -> Path:
+    """The verified GGUF file of SmolLM2-135M-Instruct."""
+    from assistant.models.store import Store
+
+    return Store(model_home / "models").resolve(SMALLEST_MODEL).path
+
+
+@pytest.fixture
+def home_with_model(assistant_home: Path, model_home: Path) -> Path:
+    """A fresh home with the real model in its store: hard links where the file system allows, copies where not."""
+
+    from assistant.models.catalogue import catalogue
+
+    blobs = assistant_home / "models" / "blobs"
+    blobs.mkdir(parents=True, mode=0o700)
+    blobs.parent.chmod(0o700)
+    for file in catalogue()[SMALLEST_MODEL].files:  # and no others that tests have fetched into the shared home
+        source = model_home / "models" / "blobs" / file.sha256
+        try:
+            os.link(source, blobs / file.sha256)
+        except OSError:
+            shutil.copy2(source, blobs / file.sha256)
+    return assistant_home

@@ -1,0 +1,74 @@
+"""Functions by schema: which values of the arguments stand in the request, and when nothing is called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from assistant.engines import Prompt
+from assistant.tools.functions import Function, FunctionCaller, given, relevance
+from fakes import ScriptedModel
+
+ORDER = Function(
+    "order_pizza",
+    "Order a pizza from a restaurant",
+    {
+        "type": "object",
+        "properties": {
+            "topping": {"type": "string", "description": "What is on it"},
+            "number": {"type": "integer", "description": "How many"},
+            "size": {"enum": ["small", "large"]},
+        },
+        "required": ["topping"],
+    },
+)
+WEATHER = Function("get_weather", "Tell the weather of a city", {"type": "object", "properties": {}, "required": []})
+
+
+class Scored(ScriptedModel):
+    def __init__(self, likes: str, writes: str) -> None:
+        super().__init__()
+        self.likes = likes
+        self.enqueue(writes)
+
+    def score(self, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+        return [0.0 if c == self.likes else -30.0 for c in candidates]
+
+
+@pytest.mark.parametrize(
+    ("value", "schema", "required", "stands"),
+    [
+        ("salami", {"type": "string"}, True, True),
+        ("tuna", {"type": "string"}, True, False),
+        (2, {"type": "integer"}, False, True),
+        (5, {"type": "integer"}, True, False),
+        (0.15, {"type": "number"}, True, True),
+        ("large", {"enum": ["small", "large"]}, False, False),
+        ("large", {"enum": ["small", "large"]}, True, True),
+        (["salami", "olives"], {"type": "array", "items": {"type": "string"}}, True, True),
+        ("2026-05-03", {"type": "string"}, False, True),
+        ("2026-06-04", {"type": "string"}, False, False),
+    ],
+)
+def test_a_value_must_stand_in_the_request(value: Any, schema: dict[str, Any], required: bool, stands: bool) -> None:
+    assert given("two salami pizzas with olives on May 3rd, 15 % off", value, schema, required) is stands
+
+
+def test_what_is_asked_for_is_called_with_what_the_request_gives() -> None:
+    model = Scored("order_pizza", '{"topping": "salami", "number": 2, "size": "large"}')
+    call = FunctionCaller(model).call("order two salami pizza", [WEATHER, ORDER])
+    assert call is not None
+    assert (call.name, call.arguments) == ("order_pizza", {"topping": "salami", "number": 2})
+
+
+def test_a_required_argument_is_never_invented() -> None:
+    model = Scored("order_pizza", '{"topping": "pineapple"}')
+    assert FunctionCaller(model).call("order a pizza", [ORDER]) is None
+
+
+def test_nothing_is_called_where_the_model_prefers_none_or_the_words_are_others() -> None:
+    assert FunctionCaller(Scored("none", "{}")).call("order a salami pizza", [ORDER]) is None
+    assert FunctionCaller(Scored("other", "{}")).call("who wrote Hamlet", [ORDER, WEATHER]) is None
+    assert relevance("order a pizza", ORDER) > relevance("who wrote Hamlet", ORDER) == 0

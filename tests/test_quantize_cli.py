@@ -1,0 +1,104 @@
+"""The command line as a user meets it: one JSON document on stdout, errors that say what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+pytest.importorskip("torch", reason="the command line needs the extra: pip install 'homebody[quantize]'")
+pytest.importorskip("transformers", reason="the command line needs the extra: pip install 'homebody[quantize]'")
+
+import torch
+
+from assistant.errors import ModelMissingError, ModelRefusedError, UsageError
+from quantize.cli import main
+from quantize.llama_quantise import llama_quantise
+from quantize_tiny import write_tiny
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+def test_evaluate_prints_the_contracts_metrics(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    llama_quantise(tiny, tmp_path / "q.gguf", "Q4_0")
+    code = main(["evaluate", str(tmp_path / "q.gguf"), "--reference", str(tiny), "--scored", "300"])
+    document = msgspec.json.decode(capsys.readouterr().out)
+    assert code == 0
+    assert document["task"] == "quantize"
+    wanted = {"kld_mean", "kld_p99", "ppl_ratio", "top1_agreement", "bytes", "decode_tps", "peak_memory_mb"}
+    assert wanted <= set(document["metrics"])
+    for metric in document["metrics"].values():
+        assert set(metric) == {"value", "low", "high", "n", "unit"}
+        assert metric["low"] <= metric["value"] <= metric["high"]
+    assert document["metrics"]["kld_mean"]["n"] >= 300
+    assert document["metrics"]["kld_mean"]["value"] > 1e-4
+    assert document["metrics"]["bytes"]["value"] == (tmp_path / "q.gguf").stat().st_size
+
+
+def test_inspect_tells_what_a_file_holds(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tiny)]) == 0
+    document = msgspec.json.decode(capsys.readouterr().out)
+    assert document["tensors"] == {"F32": {"count": 29, "bytes": document["parameters"] * 4}}
+    assert not document["quantised_before"]
+
+
+def test_a_stage_by_itself_takes_settings(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "float_type=F16", "--source", str(tiny), "--out", str(tmp_path)]) == 0
+    folder = Path(msgspec.json.decode(capsys.readouterr().out)["folders"]["convert"])
+    assert (folder / "model.gguf").stat().st_size < tiny.stat().st_size
+    with pytest.raises(UsageError, match="KEY=VALUE"):
+        main(["convert", "F16", "--source", str(tiny), "--out", str(tmp_path)])
+
+
+def test_errors_name_the_file(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelMissingError, match="nowhere"):
+        main(["inspect", str(tmp_path / "nowhere.gguf")])
+    (tmp_path / "text.gguf").write_text("no model")
+    with pytest.raises(ModelRefusedError, match=r"text\.gguf"):
+        main(["inspect", str(tmp_path / "text.gguf")])
+    with pytest.raises(UsageError, match="shipped recipes"):
+        main(["run", str(tmp_path / "no.toml")])
+
+
+def test_explain_renders_the_worked_cases(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
+    assert main(["explain", "--plots", str(tmp_path / "plots"), "--source", str(tiny)]) == 0
+    text = capsys.readouterr().out
+    assert "s = 0.0392156863" in text
+    assert "code = 80" in text
+    assert {p.name for p in (tmp_path / "plots").iterdir()} == {"histogram.svg", "error-against-bits.svg"}
+
+
+def test_onnx_computes_what_torch_computes(tiny: Path, tmp_path: Path) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason=f"the ONNX export needs {package}")
+    from quantize.onnx_export import export_onnx
+    from quantize.source import load_source
+
+    assert export_onnx(load_source(tiny), tmp_path / "model.onnx") < 1e-3
+
+
+def test_a_made_model_enters_the_store_with_its_recipe_beside_its_name(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from assistant.models.store import Store
+    from assistant.paths import models_folder
+
+    monkeypatch.setenv("ASSISTANT_HOME", str(tmp_path / "home"))
+    recipe = tmp_path / "half.toml"
+    recipe.write_text('name = "tiny-half"\nsource = "tiny"\n[[stage]]\ndo = "convert"\n')
+    command = ["run", str(recipe), "--source", str(tiny), "--out", str(tmp_path / "out"), "--resume", "--install"]
+    assert main([*command, "--template", "chatml"]) == 0
+    document = msgspec.json.decode(capsys.readouterr().out)
+    assert document["installed"] == "tiny-half"
+    spec = Store(models_folder()).resolve("tiny-half")
+    assert Path(spec.path).read_bytes() == (Path(document["folders"]["convert"]) / "model.gguf").read_bytes()
+    assert Store(models_folder()).entry("tiny-half").note == "made here by the recipe tiny-half from tiny"
+    with pytest.raises(ModelRefusedError, match="chat template"):
+        main([*command, "another"])

@@ -1,0 +1,315 @@
+"""Losses, statistics, pruning, planning, vocabulary: each on a tiny random model, each against its null."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="learning needs the extra: pip install 'homebody[quantize]'")
+pytest.importorskip("transformers", reason="learning needs the extra: pip install 'homebody[quantize]'")
+
+import torch
+
+from assistant.errors import UsageError
+from quantize import formulas, losses, plan, pruning
+from quantize.evaluate import compare
+from quantize.packs import encode, overlap, requests, tool_rows, without_overlap, write_pack
+from quantize.runtime import Sampler, open_runtime
+from quantize.source import load_source
+from quantize.stages.training import write_float
+from quantize.statistics import Statistics, gather
+from quantize.topology import block_linears, topology
+from quantize.train import Run, Schedule, batches, train
+from quantize.vocabulary import prune_vocabulary
+from quantize_tiny import FFN, HIDDEN, KV_HEADS, N_LAYERS, vocabulary, write_tiny
+
+torch.set_num_threads(1)  # threads that spin at barriers make a busy machine slower
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def samples() -> torch.Tensor:
+    return torch.randint(3, len(vocabulary()), (4, 64), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def statistics(tiny: Path, samples: torch.Tensor) -> Statistics:
+    return gather(load_source(tiny).eval(), samples)
+
+
+def text_pack(path: Path) -> Path:
+    words = np.random.default_rng(0).choice(["the", "and", "sand", "one", "thing", "water", "are"], 800)
+    write_pack(path, iter([{"kind": "text", "text": " ".join(words)}]))
+    return path
+
+
+# Losses
+
+
+def test_torch_losses_agree_with_the_numpy_worked_case() -> None:
+    teacher, student = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[0.8, 1.9, 2.9]])
+    label = torch.tensor([2])
+    by_numpy = formulas.distillation(student.double().numpy(), teacher.double().numpy(), label.numpy(), 0.5, 2.0)
+    assert float(losses.by_logits(teacher, student, label, 0.5, 2.0)) == pytest.approx(by_numpy, rel=1e-5)
+    assert float(losses.logits_kl(teacher, student)) == pytest.approx(0.0003986, abs=1e-6)
+
+
+def test_cached_top_logits_bound_the_divergence_from_below_and_tightly() -> None:
+    random = torch.Generator().manual_seed(0)
+    teacher, student = torch.randn(5, 200, generator=random) * 3, torch.randn(5, 200, generator=random) * 3
+    top, ids = teacher.log_softmax(-1).topk(100)
+    rest = torch.log1p(-top.exp().sum(-1))
+    full, bound = losses.logits_kl(teacher, student), losses.by_top_logits(top, ids, rest, student)
+    assert 0.97 * float(full) < float(bound) <= float(full) + 1e-6
+
+
+def test_relations_ignore_rotation_and_width_and_features_do_not() -> None:
+    x = torch.randn(20, 16, generator=torch.Generator().manual_seed(0))
+    rotation = torch.linalg.qr(torch.randn(16, 16, generator=torch.Generator().manual_seed(1))).Q
+    assert float(losses.by_relations(x, x @ rotation)) < 1e-10
+    assert float(losses.by_relations(x, torch.cat([x, torch.zeros(20, 4)], 1))) < 1e-10
+    assert float(losses.by_features(x, x @ rotation)) > 0.1
+    assert float(losses.by_features(x, x @ rotation, rotation.T)) < 1e-10
+
+
+# The loop
+
+
+def test_the_result_is_the_mean_of_the_last_checkpoints_also_after_a_restart(tmp_path: Path) -> None:
+    tokens = torch.arange(64) % 7
+
+    def final(name: str, stop_at: int = 0) -> torch.Tensor:
+        torch.manual_seed(0)
+        layer = torch.nn.Linear(8, 1)
+        groups = [{"params": list(layer.parameters()), "lr": 0.1, "peak": 0.1}]
+        run = Run(batches(tokens, 2, 8, 0), Schedule(20, 1, 1), tmp_path / name, every=5, n_average=10)
+        for progress in train(layer, groups, lambda ids: layer(ids.float()).square().mean(), run):
+            seen[progress.step] = layer.weight.detach().clone()
+            if progress.step == stop_at:
+                break
+        return layer.weight.detach()
+
+    seen: dict[int, torch.Tensor] = {}
+    once = final("once")
+    assert torch.allclose(once, (seen[15] + seen[20]) / 2)
+    assert not torch.allclose(once, seen[20])
+    final("twice", stop_at=15)
+    assert torch.equal(final("twice"), once)
+
+
+# Statistics
+
+
+def test_statistics_match_a_direct_computation(tiny: Path, samples: torch.Tensor, statistics: Statistics) -> None:
+    model = load_source(tiny).eval()
+    name = "model.layers.1.mlp.down_proj"
+    seen: list[torch.Tensor] = []
+    model.get_submodule(name).register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()[0]))
+    with torch.no_grad():
+        for sample in samples:
+            model(input_ids=sample[None])
+    assert torch.allclose(statistics.square[name], torch.cat(seen).square().mean(0), rtol=1e-4)
+    assert set(statistics.square) == set(block_linears(model)) == set(statistics.fisher)
+    assert (statistics.influence > 0).all()
+    assert statistics.taylor[name].shape == (FFN,)
+    assert statistics.fisher[name].shape == (HIDDEN,)
+
+
+def test_statistics_survive_a_round_trip_and_name_the_importance_matrix(statistics: Statistics, tmp_path: Path) -> None:
+    statistics.save(tmp_path / "s.safetensors")
+    again = Statistics.load(tmp_path / "s.safetensors")
+    assert all(torch.equal(again.fisher[n], v) for n, v in statistics.fisher.items())
+    matrix = again.importance_matrix("llama")
+    assert len(matrix) == 7 * N_LAYERS
+    assert matrix["blk.2.ffn_down.weight"].shape == (FFN,)
+
+
+# Pruning
+
+
+def test_pruned_widths_still_load_and_the_file_computes_what_torch_computes(
+    tiny: Path, statistics: Statistics, samples: torch.Tensor, tmp_path: Path
+) -> None:
+    model = load_source(tiny).eval()
+    pruning.prune_ffn(model, pruning.ffn_scores(model, statistics, "gradient"), 128)
+    pruning.prune_heads(model, pruning.head_scores(model, statistics, "gradient"), 1)
+    pruning.prune_layers(model, [1])
+    write_float(model, tiny, tmp_path / "pruned.gguf")
+    again = load_source(tmp_path / "pruned.gguf").eval()
+    shape = topology(again)
+    assert (shape.n_layers, shape.ffn_size, shape.n_kv_heads, shape.n_heads) == (N_LAYERS - 1, 128, 1, 2)
+    with torch.no_grad():
+        expected = model(input_ids=samples[:1], use_cache=False).logits
+        assert torch.allclose(again(input_ids=samples[:1]).logits, expected, atol=1e-4)
+    with open_runtime(tmp_path / "pruned.gguf", 128) as runtime:
+        got = runtime.score(samples[0].int().numpy(), 0)
+        assert np.abs(got - expected[0, :-1].numpy()).max() < 1e-2
+
+
+def test_dropping_dead_channels_changes_nothing_and_every_informed_criterion_finds_them(
+    tiny: Path, samples: torch.Tensor
+) -> None:
+    model = load_source(tiny).eval()
+    dead = torch.arange(0, FFN, 2)
+    for name, layer in block_linears(model).items():
+        if name.endswith(("gate_proj", "up_proj")):
+            layer.weight.data[dead] = 0
+    with torch.no_grad():
+        expected = model(input_ids=samples).logits
+    found = gather(model, samples)
+    for criterion in ("magnitude", "gradient", "information", "wanda"):
+        pruned = load_source(tiny).eval()
+        pruned.load_state_dict(model.state_dict())
+        pruning.prune_ffn(pruned, pruning.ffn_scores(pruned, found, criterion), FFN // 2)
+        with torch.no_grad():
+            assert torch.allclose(pruned(input_ids=samples).logits, expected, atol=1e-4), criterion
+    random = load_source(tiny).eval()
+    random.load_state_dict(model.state_dict())
+    pruning.prune_ffn(random, pruning.ffn_scores(random, found, "random"), FFN // 2)
+    with torch.no_grad():
+        assert float(losses.logits_kl(expected, random(input_ids=samples).logits)) > 1e-4
+
+
+def test_widths_snap_and_impossible_ones_are_refused() -> None:
+    assert pruning.snap_width(1300, 1536) == 1280
+    assert pruning.snap_width(1300, 1536, 32) == 1312
+    assert pruning.snap_width(9999, 1536) == 1536
+    with pytest.raises(UsageError):
+        pruning.snap_width(100, 1536)
+
+
+def test_the_first_and_last_layer_are_never_chosen() -> None:
+    assert pruning.lowest_layers(torch.tensor([0.0, 3.0, 1.0, 2.0, 0.0]), 2) == [2, 3]
+
+
+# Planning
+
+
+def test_the_plan_spends_the_budget_and_beats_every_random_plan(tiny: Path, statistics: Statistics) -> None:
+    choices = plan.predict(load_source(tiny), statistics, ["Q4_0", "Q5_0", "Q8_0"])
+    smallest = sum(min(o.n_bytes for o in options) for options in choices.values())
+    budget = smallest * 1.2
+    chosen = plan.choose(choices, budget)
+    assert smallest < sum(c.n_bytes for c in chosen.values()) <= budget
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        other = {name: options[random.integers(len(options))] for name, options in choices.items()}
+        if sum(c.n_bytes for c in other.values()) <= budget:
+            assert plan.total_cost(chosen) <= plan.total_cost(other)
+    for options in choices.values():
+        assert options[0].cost > options[1].cost > options[2].cost
+
+
+def test_pricing_bytes_by_time_avoids_formats_that_read_slowly(tiny: Path, statistics: Statistics) -> None:
+    choices = plan.predict(load_source(tiny), statistics, ["Q4_0", "Q5_0", "Q8_0"])
+    smallest = sum(min(o.n_bytes for o in options) for options in choices.values())
+    fast = plan.choose(choices, smallest * 1.4, plan.SLOWNESS)
+    assert "Q5_0" not in {c.kind for c in fast.values()}
+    with pytest.raises(UsageError):
+        plan.choose(choices, smallest * 0.9)
+
+
+def test_plan_patterns_name_exactly_one_tensor_each(tiny: Path, statistics: Statistics) -> None:
+    import re
+
+    chosen = plan.choose(plan.predict(load_source(tiny), statistics, ["Q4_0", "Q8_0"]), 1e9)
+    patterns = plan.tensor_types(chosen, "llama", N_LAYERS)
+    names = [f"blk.{i}.{part}.weight" for i in range(N_LAYERS) for part in ("attn_q", "attn_v", "ffn_down", "ffn_up")]
+    for name in names:
+        assert sum(bool(re.search(pattern, name)) for pattern in patterns) == 1
+
+
+# Vocabulary
+
+
+def test_kept_text_is_tokenised_and_scored_as_before_and_other_text_still_works(tiny: Path, tmp_path: Path) -> None:
+    text = "the sand and the thin water"
+    with open_runtime(tiny, 128) as runtime:
+        before = runtime.tokenize(text)
+        full = runtime.score(before, 0).copy()
+    kept = prune_vocabulary(tiny, tmp_path / "small.gguf", before.tolist())
+    with open_runtime(tmp_path / "small.gguf", 128) as runtime:
+        after = runtime.tokenize(text)
+        assert [kept[i] for i in after] == before.tolist()
+        assert np.allclose(runtime.score(after, 0), full[:, kept], atol=1e-5)
+        assert runtime.detokenize(runtime.tokenize("on our shore: Ünïcode")) == "on our shore: Ünïcode"
+        assert runtime.n_vocab == len(kept) < len(vocabulary())
+
+
+# Packs and measuring
+
+
+def test_training_and_evaluation_share_no_request() -> None:
+    assert not set(requests("training", 10**6, 1)) & set(requests("evaluation", 10**6, 2))
+    training, evaluation = tool_rows("training", 200, 1), tool_rows("evaluation", 50, 1)
+    kept = without_overlap(training, evaluation)  # timers have only numbers, which both may use
+    assert overlap(kept, evaluation) == 0
+    assert len(kept) > 100
+
+
+def test_overlap_is_found_and_removed() -> None:
+    shared = "This sentence is long enough to be hashed and it is in both packs."
+    training = [{"text": "Something else that is long enough to be hashed on its own."}, {"text": "x\n" + shared}]
+    evaluation = [{"messages": [{"role": "user", "content": shared.upper()}]}]
+    assert overlap(training, evaluation) == 1
+    assert without_overlap(training, evaluation) == training[:1]
+
+
+def test_only_the_assistants_words_are_scored(tiny: Path) -> None:
+    row = {"messages": [{"role": "user", "content": "the"}, {"role": "assistant", "content": "and"}]}
+    with open_runtime(tiny, 128) as runtime:
+        encoded = encode(row, runtime)
+        assert runtime.detokenize(encoded.tokens[encoded.scored], special=True) == "and<|im_end|>\n"
+
+
+def test_identity_is_zero_and_a_missing_permutation_is_caught(tiny: Path, tmp_path: Path) -> None:
+    from quantize.gguf_io import export_tensors, open_gguf, write_gguf
+
+    pack = text_pack(tmp_path / "pack.jsonl")
+    same = compare(tiny, tiny, pack, 300).metrics()
+    assert abs(same["kld_mean"]["value"]) < 1e-6
+    assert same["top1_agreement"]["value"] == 1.0
+    assert same["ppl_ratio"]["value"] == pytest.approx(1.0, abs=1e-6)
+    weights = {n: p.detach().numpy() for n, p in load_source(tiny).named_parameters()}
+    tensors = dict(export_tensors(weights, tiny, np.float32))
+    original = {t.name: np.array(t.data) for t in open_gguf(tiny).tensors}
+    assert all(np.array_equal(tensors[name], original[name]) for name in original)
+    for i in range(N_LAYERS):
+        tensors[f"blk.{i}.attn_q.weight"] = weights[f"model.layers.{i}.self_attn.q_proj.weight"]
+        tensors[f"blk.{i}.attn_k.weight"] = weights[f"model.layers.{i}.self_attn.k_proj.weight"]
+    write_gguf(tmp_path / "wrong.gguf", tiny, list(tensors.items()))
+    assert compare(tmp_path / "wrong.gguf", tiny, pack, 300).metrics()["kld_mean"]["value"] > 1e-3
+
+
+def test_sampling_is_repeatable_and_greedy_ignores_the_seed(tiny: Path) -> None:
+    with open_runtime(tiny, 128, 3) as runtime:
+        prompts = [runtime.tokenize(text) for text in ("the", "and", "on", "water")]
+        first, second = (runtime.sample(prompts, 6, Sampler(0.9), seed=1) for _ in range(2))
+        assert [a.tolist() for a in first] == [b.tolist() for b in second]
+        greedy = [runtime.sample(prompts[:1], 6, Sampler(temperature=0), seed=s)[0].tolist() for s in (1, 2)]
+        assert greedy[0] == greedy[1]
+        expected = int(runtime.score(np.append(prompts[0], 0).astype(np.int32), len(prompts[0]) - 1)[0].argmax())
+        assert greedy[0][0] == expected
+
+
+def test_a_truncated_file_is_refused_with_a_clear_error(tiny: Path, tmp_path: Path) -> None:
+    from assistant.errors import ModelRefusedError
+    from quantize.inspection import inspect_file
+
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(tiny.read_bytes()[:5000])
+    with pytest.raises(ModelRefusedError, match="GGUF"):
+        inspect_file(cut)
+    with pytest.raises(ModelRefusedError), open_runtime(cut):
+        pass
+
+
+def test_groups_of_heads_are_scored_once_each(tiny: Path, statistics: Statistics) -> None:
+    scores = pruning.head_scores(load_source(tiny), statistics, "information")
+    assert [s.shape for s in scores] == [(KV_HEADS,)] * N_LAYERS

@@ -1,0 +1,278 @@
+"""Turns of a spoken conversation: what is heard, said, remembered. Engines follow a script, time is samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from assistant.attention import Attention, Mode
+from assistant.audio import FRAME
+from assistant.audio.messages import Change, Playback
+from assistant.audio.speaker import Speaker, heard_text
+from assistant.conversation import Conversation, Message, State
+from assistant.engines.hearing import Sound
+from assistant.history import ephemeral_history
+from assistant.router import Router
+from assistant.session import Chat, chat_turn
+from assistant.tools.opening import surroundings_for
+from assistant.turn import Turn
+from assistant.voice_build import hot_words
+from assistant.voice_events import Answering, Caption, Phase, PhaseChanged, TurnReport, VoiceEvent
+from assistant.voice_loop import Engines, Manner, VoiceLoop
+from fakes import ScriptedModel
+from voice_fakes import RATE_HZ, WORD, ScriptedAudio, ScriptedEars, ScriptedVoice
+
+REPLY = "It is twelve o'clock in the city. "
+
+
+class Talk:
+    """One conversation over a scripted device."""
+
+    def __init__(self, line: str, texts: dict[int, str], **ears: frozenset[int]) -> None:
+        self.history = ephemeral_history()
+        self.chat = Chat(Conversation(system="Be brief."), self.history)
+        self.model = ScriptedModel()
+        self.ears = ScriptedEars(texts, **ears)
+        self.voice = ScriptedVoice()
+        self.device = ScriptedAudio(line, self.ears)
+        engines = Engines(self.model, self.ears, self.voice, self.ears)
+        self.loop = VoiceLoop(self.chat, engines, self.device)
+        self.events: list[VoiceEvent] = []
+
+    def run(self) -> list[TurnReport]:
+        """The scripted model first answers the rehearsal."""
+        self.model._replies.appendleft(["x"])
+        self.events = list(self.loop.run())
+        return [event for event in self.events if isinstance(event, TurnReport)]
+
+    @property
+    def asked(self) -> list[list[Message]]:
+        """The prompts that were answered: without the rehearsal before the first turn."""
+        return [list(p.messages) for p in self.model.prompts if p.messages[-1].content != "…"]
+
+    @property
+    def transcript(self) -> list[tuple[str, str]]:
+        """What the history holds, role and text."""
+        kept = self.history.load(self.chat.conversation.id)
+        return [(str(m.role), m.content) for m in kept]
+
+
+def test_a_question_is_heard_answered_and_remembered() -> None:
+    talk = Talk("...1111" + "." * 20, {1: "What time is it?"})
+    talk.model.enqueue("It is |twelve.")
+    (report,) = talk.run()
+    assert (report.heard, report.reply, report.handled_by) == ("What time is it?", "It is twelve.", "model")
+    assert report.spoken_fraction == 1.0
+    assert report.end_to_first_sound_ms is None and set(report.stages_ms.values()) == {None}
+    assert talk.transcript == [("user", "What time is it?"), ("assistant", "It is twelve.")]
+    assert talk.device.heard.count("#") >= 3 * WORD // FRAME
+
+
+def test_typed_and_spoken_turns_share_one_conversation() -> None:
+    talk = Talk("1111" + "." * 20, {1: "And now?"})
+    talk.model.enqueue("Typed answer.")
+    list(chat_turn(talk.chat.ask("A typed question"), Turn(), talk.chat, talk.model))
+    talk.model.enqueue("Spoken answer.")
+    talk.run()
+    head, *messages = talk.asked[1]
+    assert [m.content for m in messages] == ["A typed question", "Typed answer.", "And now?"]
+    assert head.content.startswith("Be brief.") and "spoken aloud" in head.content
+    assert talk.chat.conversation.system == "Be brief."  # what is typed next is not told to be short
+    assert [text for _, text in talk.transcript] == ["A typed question", "Typed answer.", "And now?", "Spoken answer."]
+
+
+def test_an_answer_begun_too_early_is_thrown_away_unheard() -> None:
+    talk = Talk("1111...2222" + "." * 20, {1: "What is", 2: "What is the time?"})
+    talk.model.enqueue("Never to be heard.")
+    talk.model.enqueue("Noon.")
+    (report,) = talk.run()
+    assert report.heard == "What is the time?" and report.reply == "Noon."
+    assert talk.transcript == [("user", "What is the time?"), ("assistant", "Noon.")]
+
+
+def test_an_unfinished_sentence_is_waited_for() -> None:
+    line = "1111" + "." * 20 + "2222" + "." * 60
+    talk = Talk(line, {1: "Turn off the", 2: "Turn off the light please now"}, unfinished=frozenset({1}))
+    talk.model.enqueue("x")
+    talk.model.enqueue("Done.")
+    reports = talk.run()
+    assert [r.heard for r in reports] == ["Turn off the light please now"]
+
+
+def test_noise_is_no_turn() -> None:
+    talk = Talk("1111" + "." * 60, {1: ""})
+    assert talk.run() == [] and talk.asked == []
+
+
+def test_speech_over_an_answer_stops_it_and_only_what_was_heard_is_remembered() -> None:
+    talk = Talk("1111" + "." * 12 + "2" * 24 + "." * 20, {1: "Tell me a story", 2: "What time is it?"})
+    talk.model.enqueue("Once upon a time there was a king, who had a very long story to tell about his crown.")
+    talk.model.enqueue("Noon.")
+    first, second = talk.run()
+    assert second.heard == "What time is it?"
+    assert 0 < first.spoken_fraction < 0.7
+    heard = talk.transcript[1][1]
+    assert first.reply.startswith(heard.strip()) and len(heard) < len(first.reply)
+    assert next(iter(list(talk.chat.conversation)[1:])).state is State.STOPPED
+    assert [m.content for m in talk.asked[1]][2] == heard
+
+
+@pytest.mark.parametrize("sound", ["Mm-hmm.", ""])
+def test_a_sign_of_listening_pauses_the_answer_and_lets_it_go_on(sound: str) -> None:
+    talk = Talk("1111" + "." * 12 + "2" * 8 + "." * 60, {1: "Tell me a story", 2: sound})
+    talk.model.enqueue("Once upon a time there was a king who had a crown.")
+    (report,) = talk.run()
+    assert report.spoken_fraction == 1.0
+    played = talk.device.heard.strip(".")
+    assert "...." in played  # the duck
+
+
+def test_stop_stops_and_is_no_question() -> None:
+    talk = Talk("1111" + "." * 12 + "2" * 8 + "." * 60, {1: "Tell me a story", 2: "Stop."})
+    talk.model.enqueue("Once upon a time there was a king who had a crown and a very long beard.")
+    (report,) = talk.run()
+    assert report.spoken_fraction < 1.0 and len(talk.asked) == 1
+
+
+def test_an_announcement_is_spoken_when_nobody_else_speaks_and_is_no_turn() -> None:
+    talk = Talk("." * 30 + "1111" + "." * 20, {1: "How late is it?"})
+    talk.model.enqueue("It is twelve.")
+    talk.loop.announce("Your timer is done.")
+    (report,) = talk.run()
+    assert talk.voice.said == ["Your timer is done.", "It is twelve."] and report.heard == "How late is it?"
+    assert talk.transcript == [("user", "How late is it?"), ("assistant", "It is twelve.")]
+
+
+def test_what_is_said_over_an_announcement_is_answered() -> None:
+    talk = Talk("...........1111111111111111..............................", {1: "stop"})
+    talk.chat.router = Router(surroundings_for(talk.history), ("en",))
+    talk.loop.announce("one two three four five six seven eight nine ten " * 2)
+    (report,) = talk.run()
+    assert report.heard == "stop" and report.handled_by == "rule"  # the rule stops what rings
+
+
+def test_a_rule_acts_once_and_only_when_the_turn_is_over() -> None:
+    talk = Talk("1111...2222" + "." * 20, {1: "Add eggs to my shopping list", 2: "Add milk to my shopping list"})
+    talk.chat.router = Router(surroundings_for(talk.history))
+    (report,) = talk.run()
+    assert report.handled_by == "rule" and report.heard == "Add milk to my shopping list"
+    assert talk.asked == []
+    listed = talk.chat.router.act(talk.chat.router.decide("What is on my shopping list?"))
+    assert "milk" in listed.text and "eggs" not in listed.text
+    assert talk.transcript[1] == ("assistant", report.reply)
+
+
+def test_what_goes_on_is_told_to_whoever_shows_it() -> None:
+    talk = Talk("...1111" + "." * 20, {1: "What time is it?"})
+    talk.model.enqueue("It is |twelve.")
+    (report,) = talk.run()
+    phases = [event.phase for event in talk.events if isinstance(event, PhaseChanged)]
+    assert phases[:2] == [Phase.LISTENING, Phase.HEARING] and Phase.SPEAKING in phases
+    assert [event.text for event in talk.events if isinstance(event, Caption)] == ["What time is it?"]
+    shown = [event for event in talk.events if isinstance(event, Answering)]
+    assert shown[-1].written == "It is twelve." and shown[-1].reply.id == report.message_id
+
+
+def test_a_command_that_was_cut_off_is_remembered_as_it_was_heard() -> None:
+    talk = Talk("1111" + "." * 12 + "2" * 8 + "." * 60, {1: "What is on my shopping list?", 2: "Stop."})
+    talk.chat.router = Router(surroundings_for(talk.history))
+    for item in ("milk", "bread", "butter", "cheese", "apples", "flour"):
+        talk.chat.router.act(talk.chat.router.decide(f"Add {item} to my shopping list"))
+    (report,) = talk.run()
+    heard = talk.transcript[1][1]
+    assert report.reply.startswith(heard.strip()) and len(heard) < len(report.reply)
+
+
+# -- whom it is meant for ---------------------------------------------------------------------------------------------
+
+
+def test_with_a_wake_word_nothing_else_is_understood() -> None:
+    talk = Talk("1111" + "." * 60, {1: "What time is it?"})
+    talk.loop = VoiceLoop(talk.chat, Engines(talk.model, talk.ears, talk.voice, talk.ears), talk.device,
+                          Manner(mode=Mode.WAKE))  # fmt: skip
+    assert talk.run() == [] and talk.ears.transcribed == []
+    assert PhaseChanged(Phase.ASLEEP) in talk.events
+
+
+def test_push_to_talk_hears_what_is_said_while_the_key_is_down() -> None:
+    for down, heard in ((True, ["What time is it?"]), (False, [])):
+        talk = Talk("...1111" + "." * 40, {1: "What time is it?"})
+        talk.model.enqueue("Noon.")
+        engines = Engines(talk.model, talk.ears, talk.voice, talk.ears)
+        talk.loop = VoiceLoop(talk.chat, engines, talk.device, Manner(mode=Mode.PUSH))
+        if down:
+            talk.loop.press(True)
+        assert [report.heard for report in talk.run()] == heard
+        assert (PhaseChanged(Phase.WAITING) in talk.events) is not down
+
+
+def test_attention_lasts_for_a_follow_up_and_longer_after_a_question() -> None:
+    attention = Attention(Mode.WAKE)
+    assert not attention.listening(0)
+    attention.woken(1000)
+    assert attention.listening(1000 + 7 * RATE_HZ) and not attention.listening(1000 + 9 * RATE_HZ)
+    at = 100 * RATE_HZ
+    attention.answered(at, "Turn on the lamp", "Which lamp?")
+    assert attention.listening(at + 3 * RATE_HZ) and not attention.listening(at + 5 * RATE_HZ)
+
+
+def test_push_to_talk_listens_while_the_key_is_down() -> None:
+    attention = Attention(Mode.PUSH)
+    assert not attention.listening(0)
+    attention.key(True, 10)
+    assert attention.listening(10 + 60 * RATE_HZ)
+    attention.key(False, 90 * RATE_HZ)
+    assert attention.listening(90 * RATE_HZ + 100) and not attention.listening(91 * RATE_HZ)
+
+
+# -- the speaker ------------------------------------------------------------------------------------------------------
+
+
+def sound(written: str, n_words: int) -> Sound:
+    ends = tuple(WORD * (at + 1) for at in range(n_words))
+    return Sound(np.full(WORD * n_words, 9000, np.int16), written, WORD * n_words, ends)
+
+
+def test_what_was_heard_is_counted_in_whole_words() -> None:
+    def until(n_samples: int) -> str:
+        audio = ScriptedAudio(".", ScriptedEars({}))
+        speaker = Speaker(audio)
+
+        def sounds() -> Iterator[Sound]:
+            yield from (sound("One two three. ", 3), sound("Four five.", 2))
+            speaker.follow(Playback(Change.STOPPED, 1, 0, n_samples))
+
+        return speaker.play(sounds(), Turn())
+
+    assert until(0) == ""
+    assert until(2 * WORD + 5) == "One two"
+    assert until(3 * WORD) == "One two three. "
+    assert until(4 * WORD) == "One two three. Four"
+    assert until(5 * WORD) == "One two three. Four five."
+
+
+def test_a_cancelled_turn_frees_the_speaker() -> None:
+    audio = ScriptedAudio(".", ScriptedEars({}))
+    speaker, turn = Speaker(audio), Turn()
+
+    def sounds() -> Iterator[Sound]:
+        yield sound("One two three. ", 3)
+        assert speaker.playing
+        turn.cancel()
+        yield sound("Four five.", 2)
+
+    assert speaker.play(sounds(), turn) == "" and not speaker.playing
+
+
+def test_nothing_heard_of_nothing() -> None:
+    assert heard_text([], 100) == ""
+
+
+def test_recognition_is_told_the_names_of_the_home_and_of_lists() -> None:
+    history = ephemeral_history()
+    router = Router(surroundings_for(history))
+    router.act(router.decide("Add nails to my hardware list"))
+    names = hot_words(router.surroundings)
+    assert {"Kitchen", "Living Room", "hardware"} <= set(names) and len(names) == len(set(names))

@@ -1,0 +1,79 @@
+"""Whose turn it is, from words."""
+
+from __future__ import annotations
+
+import pytest
+
+from assistant.turn_taking import (
+    COMPLETE_HOLD_MS,
+    SURE_HOLD_MS,
+    UNFINISHED_HOLD_MS,
+    hold_ms,
+    is_backchannel,
+    is_stop,
+    is_unfinished,
+    patience_s,
+    without_name,
+)
+
+
+@pytest.mark.parametrize("text", ["Stop.", "stop!", "Okay, stop.", "Never mind.", "That’s enough."])
+def test_stop_means_be_silent(text: str) -> None:
+    assert is_stop(text)
+
+
+@pytest.mark.parametrize("text", ["Stop the music.", "Don't stop.", "When does the bus stop?", ""])
+def test_stop_in_a_sentence_is_a_sentence(text: str) -> None:
+    assert not is_stop(text)
+
+
+@pytest.mark.parametrize("text", ["Mm-hmm.", "Mhm", "Yeah.", "Okay, okay.", "Uh-huh", "I see."])
+def test_backchannels(text: str) -> None:
+    assert is_backchannel(text) and not is_stop(text)
+
+
+@pytest.mark.parametrize("text", ["Yeah, but why?", "Okay, next one", ""])
+def test_what_says_more_is_no_backchannel(text: str) -> None:
+    assert not is_backchannel(text)
+
+
+@pytest.mark.parametrize("text", ["Turn off the", "Set a timer for", "I want milk, eggs,", "My name is", "Um"])
+def test_sentences_that_need_another_word(text: str) -> None:
+    assert is_unfinished(text)
+
+
+@pytest.mark.parametrize("text", ["Turn off the light.", "What time is it?", ""])
+def test_sentences_that_do_not(text: str) -> None:
+    assert not is_unfinished(text)
+
+
+def test_the_hold_is_short_only_if_sound_and_words_agree() -> None:
+    assert hold_ms(0.98) == hold_ms(0.98, "Turn off the light.") == SURE_HOLD_MS
+    assert hold_ms(0.6, "Turn off the light.") == COMPLETE_HOLD_MS
+    assert hold_ms(0.1) == hold_ms(0.98, "Turn off the") == UNFINISHED_HOLD_MS
+
+
+def test_patience_by_context() -> None:
+    assert patience_s("It is noon.") == 2.0
+    assert patience_s("Which room do you mean?") == 4.0
+    assert patience_s("**Which room?**") == 4.0
+    assert patience_s("Of course.", "hold on, let me look") == 8.0
+
+
+@pytest.mark.parametrize(
+    ("heard", "rest"),
+    [
+        ("Alexa, what time is it?", "what time is it?"),
+        ("alexa what time is it", "what time is it"),
+        ("Alexa.", ""),
+        ("Alexander is here", "Alexander is here"),
+        ("Ask Alexa.", "Ask Alexa."),
+    ],
+)
+def test_the_wake_word_is_not_part_of_the_question(heard: str, rest: str) -> None:
+    assert without_name(heard, "alexa") == rest
+
+
+def test_a_wake_word_of_two_words() -> None:
+    assert without_name("Hey, Jarvis! Turn on the light.", "hey_jarvis") == "Turn on the light."
+    assert without_name("Turn on the light.", "") == "Turn on the light."
