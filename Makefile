@@ -18,9 +18,10 @@ chat: .venv/.chat
 test: check
 	$(RUN) pytest -m "not slow"
 
-# The long tier: soak, hundreds of kills and mutations, the whole product watched for two minutes.
+# The long tier: soak, hundreds of kills and mutations, the whole product watched for two minutes, new random
+# examples in every run.
 test-slow: .venv/.everything
-	$(RUN) pytest
+	$(RUN) pytest --hypothesis-profile=default
 
 check: .venv/.everything
 	$(RUN) ruff check .

@@ -4,6 +4,9 @@ A metric regresses when the whole 99 % interval of its change lies on the worse 
 machine itself are taken out first: a metric that names another one of the same run in `relative_to` (the bare llama.cpp
 loop's figure) is divided by it, so that a slower or busier machine does not read as a slower product. A judged metric
 that disappeared counts as a regression: it is how a broken measurement would look.
+
+A time or a rate without such a partner is the machine's as much as the product's. It must have changed by more than the
+bare loop of the same runs did, and three samples of it prove nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ LEVEL = 0.99  # many metrics are judged at once
 TOLERANCE = 0.03  # a relative change below this is never called a regression: runs of one build differ by as much
 TOLERANCE_FEW = 0.08  # the same where there are too few samples for an interval to mean anything
 MIN_SAMPLES = 4
+OF_THE_MACHINE = ("ms", "s", "tok/s")  # units whose figures are as fast as the machine is at that moment
+MACHINE_SPEED = "bare_decode_tps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,10 @@ def _change(label: str, name: str, olds: Sequence[Document], news: Sequence[Docu
     ratio = ratio_of_medians(b, a, LEVEL)
     few = ratio.n < MIN_SAMPLES
     tolerance = 0.0 if new.unit == "count" else TOLERANCE_FEW if few else TOLERANCE
+    if new.unit in OF_THE_MACHINE and not new.relative_to:
+        if few:
+            return Change(label, name, new.unit, old.value, new.value, ratio, "-")
+        tolerance += _drift(olds, news)
     low, high = (ratio.value, ratio.value) if few else (ratio.low, ratio.high)
     verdict = _verdict(low - 1, high - 1, new.better, tolerance)
     return Change(label, name, new.unit, old.value, new.value, ratio, verdict)
@@ -95,6 +104,14 @@ def _verdict(low: float, high: float, better: str, tolerance: float = 0.0) -> st
     if high < -tolerance:
         return "regression" if better == "higher" else "improvement"
     return "same"
+
+
+def _drift(olds: Sequence[Document], news: Sequence[Document]) -> float:
+    """By what share the machine itself was faster in one of two sets of runs; 0.0 where they did not measure it."""
+    a, b = _pooled(olds, MACHINE_SPEED), _pooled(news, MACHINE_SPEED)
+    if not a or not b or min(median(a), median(b)) <= 0:
+        return 0.0
+    return max(median(a) / median(b), median(b) / median(a)) - 1
 
 
 def _latest(documents: Sequence[Document], name: str) -> Metric | None:

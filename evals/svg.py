@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 680, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 48
 COLOURS = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)")
 ROW_PX = 30
+WIDEST_LETTER_PX = 7.5  # of a name in 12 px; capitals, digits and underscores are wider than the average letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,12 @@ def points(rows: Sequence[Point], x_label: str, y_label: str) -> str:
 
 def _name(label: str, x: float, y: float, taken: list[tuple[float, float, float]], colour: str) -> str:
     """A dot's name at the nearest place where neither a dot nor another name is; `taken` gets it too."""
-    width = 6.5 * len(label)
+    width = WIDEST_LETTER_PX * len(label)
     for shift in sorted(range(-104, 105, 13), key=abs):
         for anchor, left in (("start", x + 9), ("end", x - 9 - width)):
             middle = y + shift
             free = all(abs(middle - m) >= 13 or left > end or left + width < begin for m, begin, end in taken)
-            if free and left > LEFT and left + width < WIDTH:
+            if free and left > LEFT and left + width < WIDTH - RIGHT / 2:
                 taken.append((middle, left, left + width))
                 return _text(x + 9 if anchor == "start" else x - 9, middle + 4, label, anchor, colour)
     return ""  # no room within sight: the table names it

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from assistant.models.store import Store
@@ -17,6 +18,10 @@ from fakes import ScriptedModel
 
 environment.apply()
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # tests must not write to the desktop's keyring
+
+# The tests that decide whether a change lands draw the same examples every time; `make test-slow` draws new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 SMALLEST_MODEL = "smollm2-135m"
 

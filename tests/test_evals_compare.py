@@ -57,6 +57,25 @@ def test_a_slower_machine_is_not_a_slower_product() -> None:
     assert found["bare_decode_tps"] == "-"
 
 
+def cancel_run(samples: list[float], machine: float = 1.0) -> Document:
+    document = timing_run(1, machine=machine)
+    document.metrics["cancel_ms"] = from_samples([s * machine for s in samples], "ms", better="lower")
+    return document
+
+
+def test_an_absolute_time_must_change_by_more_than_the_machine_did() -> None:
+    times = [100.0, 101.0, 99.0, 100.5, 99.5, 100.0]
+    longer = [1.3 * t for t in times]
+    assert verdicts(cancel_run(times), cancel_run(longer))["cancel_ms"] == "regression"
+    assert verdicts(cancel_run(times), cancel_run(times, machine=1.2))["cancel_ms"] == "same"
+    assert verdicts(cancel_run(times), cancel_run(longer, machine=1.2))["cancel_ms"] == "regression"
+    assert verdicts(cancel_run(longer), cancel_run(times))["cancel_ms"] == "improvement"
+
+
+def test_three_samples_of_an_absolute_time_prove_nothing() -> None:
+    assert verdicts(cancel_run([3.9, 0.7, 5.5]), cancel_run([7.4, 6.0, 7.9]))["cancel_ms"] == "-"
+
+
 def accuracy_run(right: list[bool]) -> Document:
     samples = [float(r) for r in right]
     metric = from_samples(samples, "share", better="higher", paired=True)
