@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from assistant.tools.codes import CODES, END, SEPARATOR, normal
+from quantize.losses import by_labels
 from quantize.runtime import Runtime
 from quantize.situations import Request
 from quantize.topology import Model
@@ -106,6 +106,6 @@ def answer_loss(model: Model, language: Language) -> Callable[[Tensor], Tensor]:
     def loss(ids: Tensor) -> Tensor:
         answers = (ids == language.separator).cumsum(1).bool()[:, :-1] & (ids[:, 1:] != language.padding)
         hidden = plain.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
-        return cross_entropy(plain.lm_head(hidden[answers]), ids[:, 1:][answers])
+        return by_labels(plain.lm_head(hidden[answers]), ids[:, 1:][answers])
 
     return loss

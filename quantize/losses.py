@@ -1,16 +1,38 @@
 """Distillation losses in torch: what the student is asked to imitate. numpy twins with worked cases are in
 formulas.py.
 
-All take float tensors and return a scalar mean in nats (logits) or in units of the features' own scale.
+All take float tensors of any precision, compute in float32, and return a scalar mean in nats (logits) or in units of
+the features' own scale.
 """
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+P = ParamSpec("P")
 
+
+def _in_float32(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Half-precision tensors among the arguments widened, and no autocast inside."""
+
+    @functools.wraps(loss)
+    def computed(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        half = (torch.bfloat16, torch.float16)
+        wide = [x.float() if isinstance(x, Tensor) and x.dtype in half else x for x in args]
+        device = next(x.device.type for x in args if isinstance(x, Tensor))
+        with torch.autocast(device, enabled=False):
+            return loss(*wide, **kwargs)  # type: ignore[arg-type]
+
+    return computed
+
+
+@_in_float32
 def logits_kl(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Tensor:
     """T^2 KL(teacher || student); logits (..., n_vocab)."""
     expected = (teacher / temperature).log_softmax(-1)
@@ -18,6 +40,7 @@ def logits_kl(teacher: Tensor, student: Tensor, temperature: float = 1.0) -> Ten
     return temperature**2 * (expected.exp() * (expected - got)).sum(-1).mean()
 
 
+@_in_float32
 def by_logits(teacher: Tensor, student: Tensor, labels: Tensor, a: float = 0.5, temperature: float = 2.0) -> Tensor:
     """L = a CE + (1 - a) T^2 KL. For self-distillation a = 0 is best: the data's labels only add noise (arXiv
     2601.20088).
@@ -28,11 +51,13 @@ def by_logits(teacher: Tensor, student: Tensor, labels: Tensor, a: float = 0.5, 
     return a * hard + (1 - a) * logits_kl(teacher, student, temperature)
 
 
+@_in_float32
 def by_labels(student: Tensor, labels: Tensor) -> Tensor:
     """Plain cross-entropy with the next tokens: the null of every distillation loss."""
     return cross_entropy(student.flatten(0, -2), labels.flatten())
 
 
+@_in_float32
 def by_top_logits(top: Tensor, ids: Tensor, rest: Tensor, student: Tensor) -> Tensor:
     """KL from cached teacher log-probabilities: the k largest (..., k), their ids, and the log of the remaining mass
     (...).
@@ -45,6 +70,7 @@ def by_top_logits(top: Tensor, ids: Tensor, rest: Tensor, student: Tensor) -> Te
     return ((top.exp() * (top - kept)).sum(-1) + rest.exp() * (rest - got_rest)).mean()
 
 
+@_in_float32
 def by_features(teacher: Tensor, student: Tensor, projection: Tensor | None = None) -> Tensor:
     """Mean squared distance of hidden states (..., n_teacher) and (..., n_student), relative to the teacher's
     variance.
@@ -55,6 +81,7 @@ def by_features(teacher: Tensor, student: Tensor, projection: Tensor | None = No
     return (lifted - teacher).square().mean() / teacher.var().clamp_min(1e-12)
 
 
+@_in_float32
 def by_relations(teacher: Tensor, student: Tensor) -> Tensor:
     """Distance between the Gram matrices of samples, (n_samples, n_features) each: keeps who is similar to whom and
     leaves the coordinates free, so widths may differ (relational distillation, arXiv 1904.05068)."""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from quantize.crew import ALONE, Crew
+from quantize.precision import Precision, products_in
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -86,7 +87,8 @@ class Progress:
 class Run:
     """The data, the schedule, where to keep the checkpoint, and who trains.
 
-    With `n_average` the result is the mean of the weights at every checkpoint of the last so many steps.
+    With `n_average` the result is the mean of the weights at every checkpoint of the last so many steps. `precision` is
+    that of matrix products, weights and optimiser are float32 (precision.py).
     """
 
     batch: Callable[[int], Tensor]
@@ -95,6 +97,7 @@ class Run:
     every: int = 25
     n_average: int = 0
     crew: Crew = ALONE
+    precision: Precision = "auto"
 
 
 def train(model: nn.Module, groups: list[dict[str, Any]], loss_of: Loss, run: Run) -> Iterator[Progress]:
@@ -119,7 +122,8 @@ def train(model: nn.Module, groups: list[dict[str, Any]], loss_of: Loss, run: Ru
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * run.schedule.factor(step)
         ids = run.batch(step)
-        loss = loss_of(crew.share(ids))
+        with products_in(run.precision, crew.device):
+            loss = loss_of(crew.share(ids))
         loss.backward()  # type: ignore[no-untyped-call]
         crew.average(trained.values())
         torch.nn.utils.clip_grad_norm_(trained.values(), 1.0)

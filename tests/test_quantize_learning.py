@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from assistant.errors import UsageError
 from quantize import formulas, losses, plan, pruning
 from quantize.evaluate import compare
 from quantize.packs import encode, overlap, requests, tool_rows, without_overlap, write_pack
+from quantize.precision import Precision, matrix_type
 from quantize.runtime import Sampler, open_runtime
 from quantize.source import load_source
 from quantize.stages.training import write_float
@@ -78,7 +80,44 @@ def test_relations_ignore_rotation_and_width_and_features_do_not() -> None:
     assert float(losses.by_features(x, x @ rotation, rotation.T)) < 1e-10
 
 
+@pytest.mark.parametrize("loss", [losses.logits_kl, losses.by_features, losses.by_relations])
+def test_losses_are_float32_whatever_the_model_computed_in(
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    teacher, student = torch.randn(6, 40, generator=random).bfloat16(), torch.randn(6, 40, generator=random).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(teacher, student)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, loss(teacher.float(), student.float()))
+
+
 # The loop
+
+
+def test_a_model_learns_the_same_with_bfloat16_products_and_keeps_float32_weights(
+    tiny: Path, samples: torch.Tensor, tmp_path: Path
+) -> None:
+    def curve(precision: Precision) -> list[float]:
+        model = load_source(tiny)
+        logits: list[torch.dtype] = []
+
+        def loss(ids: torch.Tensor) -> torch.Tensor:
+            found = model(input_ids=ids, use_cache=False).logits
+            logits.append(found.dtype)
+            return losses.by_labels(found[:, :-1], ids[:, 1:])
+
+        groups = [{"params": list(model.parameters()), "lr": 1e-3, "peak": 1e-3}]
+        run = Run(lambda step: samples, Schedule(8, 1, 1), tmp_path / precision, precision=precision)
+        *_, last = train(model, groups, loss, run)
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        assert set(logits) == {matrix_type(precision, torch.device("cpu"))}
+        return last.losses
+
+    exact, rounded = curve("float32"), curve("bfloat16")
+    assert exact[-1] < exact[0] - 0.1
+    assert rounded == pytest.approx(exact, rel=0.01)
+    assert rounded != exact
 
 
 def test_the_result_is_the_mean_of_the_last_checkpoints_also_after_a_restart(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from assistant.tools.codes import CODES, NO_TOOL, fingerprint
 from quantize.adapt import Language, answer_loss, batches, encode
 from quantize.exclusion import Measured, measured
 from quantize.lora import BASE_KEY, CODES_KEY, Shape, add_adapter, write_adapter
+from quantize.precision import Precision
 from quantize.rewording import contradicted, paraphrased
 from quantize.runner import Place, Stage, sha256, source_hash
 from quantize.runtime import open_runtime
@@ -84,6 +85,7 @@ class Adapt(Stage, frozen=True):
     warmup: int = 10
     decay_share: float = 0.5
     start: str = ""
+    precision: Precision = "auto"
     seed: int = 0  # of the shuffle and of the first weights; 0: the recipe's
 
     def inputs(self) -> list[str]:
@@ -110,7 +112,7 @@ class Adapt(Stage, frozen=True):
         n_steps = max(1, round(self.epochs * len(rows) / self.batch_size))
         schedule = Schedule(n_steps, self.warmup, max(1, round(self.decay_share * n_steps)))
         run = Run(batches(rows, self.batch_size, language.padding, seed), schedule,
-                  place.scratch / "checkpoint.pt", every=10)  # fmt: skip
+                  place.scratch / "checkpoint.pt", every=10, precision=self.precision)  # fmt: skip
         trained = [p for p in model.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [{"params": trained, "lr": self.learning_rate, "peak": self.learning_rate}]
         started_s, losses, cpu_s = time.monotonic(), list[float](), time.process_time()

@@ -17,6 +17,7 @@ from quantize.compensate import Compensated, compensate_model
 from quantize.gguf_io import Array, Packed, export_tensors, open_gguf, pack, write_gguf
 from quantize.grids import GRIDS
 from quantize.llama_quantise import FILE_TYPES
+from quantize.precision import Precision
 from quantize.qad import GridWeight, Rates, parameter_groups, put_on_grid
 from quantize.runner import Place, Stage
 from quantize.source import load_source
@@ -53,7 +54,8 @@ class Compensate(Stage, frozen=True):
 
 
 class Training(Stage, frozen=True):
-    """What all training stages share. One step sees batch_size x length tokens; `n_average` see train.Run."""
+    """What all training stages share. One step sees batch_size x length tokens; `n_average`, `precision`: see
+    train.Run."""
 
     collective = True
 
@@ -66,6 +68,7 @@ class Training(Stage, frozen=True):
     length: int = 256
     checkpoint_every: int = 25
     n_average: int = 0
+    precision: Precision = "auto"
 
     def inputs(self) -> list[str]:
         return [self.model, self.packs]
@@ -84,6 +87,7 @@ class Training(Stage, frozen=True):
             self.checkpoint_every,
             self.n_average,
             place.crew,
+            self.precision,
         )
         for progress in train(model, groups, loss_of, run):
             if place.crew.leads:
