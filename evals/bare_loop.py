@@ -115,6 +115,9 @@ class Loop:
 def main(arguments: list[str]) -> int:
     import llama_cpp.llama_cpp as llama
 
+    from assistant.engines import amx
+
+    amx.switch_off()
     started_ns, started_cpu_ns = time.perf_counter_ns(), time.process_time_ns()
     loop = Loop(llama, json.loads(arguments[0]))
     operations: dict[str, Callable[..., Reply]] = {

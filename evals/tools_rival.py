@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from assistant.engines import amx
 from assistant.errors import EngineError
 from assistant.tools.functions import Function
 from evals.tools_functions import Caller
@@ -25,6 +26,7 @@ def rival(path: Path, n_threads: int) -> Iterator[Caller]:
     """A caller through llama-cpp-python. A prompt that its context does not hold counts as no call."""
     from llama_cpp import Llama
 
+    amx.switch_off()
     llama = Llama(str(path), n_ctx=N_CONTEXT, n_threads=n_threads, n_threads_batch=n_threads, verbose=False, seed=1,
                   chat_format="chatml-function-calling")  # fmt: skip
 

@@ -19,6 +19,7 @@ import numpy as np
 from assistant.audio import FRAME, RATE_HZ
 from assistant.audio.utterances import Ended, Timing, Utterances
 from assistant.config import DEFAULT_SYSTEM
+from assistant.engines import amx
 from assistant.engines.silero import SileroDetector
 from assistant.models.spec import ModelSpec
 from assistant.voice_report import acoustic_end
@@ -58,6 +59,7 @@ class NaivePipeline:
         import llama_cpp
         import piper
 
+        amx.switch_off()
         self._llm: Any = llama_cpp.Llama(str(llm.path), n_ctx=4096, verbose=False)
         self._whisper: Any = faster_whisper.WhisperModel(str(whisper), device="cpu", compute_type="int8")
         self._voice: Any = piper.PiperVoice.load(next(voice.glob("*.onnx")))

@@ -16,6 +16,7 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
+from assistant.engines import amx
 from assistant.errors import ModelRefusedError
 
 Logits = npt.NDArray[np.float32]
@@ -53,6 +54,7 @@ class Runtime:
     def __init__(self, path: Path, n_context: int = 512, n_sequences: int = 1, n_threads: int = 1) -> None:
         """`n_context` is per sequence. Raises ModelRefusedError if llama.cpp cannot load the file."""
         llama_cpp.llama_log_set(_silent, ctypes.c_void_p(0))
+        amx.switch_off()
         llama_cpp.llama_backend_init()
         self._context = None
         self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), llama_cpp.llama_model_default_params())

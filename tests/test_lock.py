@@ -417,14 +417,18 @@ def test_inference_runs_in_a_worker_with_nothing_but_its_model(smollm2_path: Pat
         from assistant.privacy import sandbox
         sandbox.lock()
         sandbox.enter_worker((Path(sys.argv[1]),))
+        print(min(sandbox.status().filters.values()))
+        from assistant.engines import amx
+        amx.switch_off()
         import llama_cpp
         model = llama_cpp.Llama(sys.argv[1], n_ctx=256, verbose=False, n_threads=2)
         print(model("The capital of France is", max_tokens=4, temperature=0)["choices"][0]["text"])
-        print(sandbox.status().statement, min(sandbox.status().filters.values()))
+        print(sandbox.status().statement)
     """
     done = run_python(code, str(smollm2_path))
     assert "Paris" in done.stdout, done.stderr
-    assert done.stdout.splitlines()[-1] == "locked 2"
+    assert done.stdout.splitlines()[0] == "2"
+    assert done.stdout.splitlines()[-1] == "locked"
 
 
 @pytest.mark.models
@@ -485,9 +489,9 @@ def test_the_app_sees_its_worker_locked_on_every_thread(smollm2_path: Path) -> N
         model = RemoteLanguageModel(smollm2(Path(sys.argv[1])), PLAN)
         print(say(model, question("What is the capital of France?"))[0])
         report = sandbox.status(model.pid)
-        print(report.statement, set(report.filters.values()), len(report.threads) > 1)
+        print(report.statement, min(report.filters.values()) >= 2, len(report.threads) > 1)
         model.close()
     """
     done = run_python(code, str(smollm2_path))
     assert "Paris" in done.stdout, done.stderr
-    assert done.stdout.splitlines()[-1] == "locked {2} True", "the app's filter and the worker's own"
+    assert done.stdout.splitlines()[-1] == "locked True True", "the app's filter and the worker's own"

@@ -194,6 +194,8 @@ def test_memory_prediction_is_close_to_the_real_process(smollm2_path: Path) -> N
 
     script = f"""
 import llama_cpp
+from assistant.engines import amx
+amx.switch_off()
 model = llama_cpp.Llama({str(smollm2_path)!r}, n_ctx=2048, n_batch=512, use_mmap=False, n_threads=1, verbose=False)
 model.eval([1000 + i for i in range(256)])
 print([int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM")][0])

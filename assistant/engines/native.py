@@ -19,6 +19,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
+from assistant.engines import amx
 from assistant.engines.plan import Plan
 from assistant.errors import EngineError
 
@@ -49,6 +50,7 @@ def library() -> ModuleType:
     finally:
         if bare:
             del sys.modules["llama_cpp"]
+    amx.switch_off()
     bindings.llama_log_set(_no_log(bindings), None)
     bindings.llama_backend_init()
     return bindings

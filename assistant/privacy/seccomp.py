@@ -126,6 +126,15 @@ def gateway_filter() -> bytes:
     return program + _op(_JUMP_EQUAL, socket.SOCK_STREAM, 0, 1) + _op(_RETURN, _RET_ALLOW) + _refuse(errno.EACCES)
 
 
+def refuse_argument(number: int, argument: int, code: int) -> bytes:
+    """Refuses one system call of this ABI where the low word of its first argument is `argument`, with error `code`."""
+    program = _op(_LOAD, _OFFSET_ARCH) + _op(_JUMP_EQUAL, _ABIS[platform.machine()].audit_arch, 1, 0)
+    program += _op(_RETURN, _RET_ALLOW)
+    program += _op(_LOAD, _OFFSET_NUMBER) + _op(_JUMP_EQUAL, number, 1, 0) + _op(_RETURN, _RET_ALLOW)
+    program += _op(_LOAD, _OFFSET_FIRST_ARGUMENT) + _op(_JUMP_EQUAL, argument, 0, 1) + _refuse(code)
+    return program + _op(_RETURN, _RET_ALLOW)
+
+
 def install(program: bytes) -> None:
     """Put the filter on all threads of this process, for good. Raises NetworkLockError if the kernel refuses."""
 

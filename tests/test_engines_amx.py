@@ -1,0 +1,37 @@
+"""llama.cpp must not compute with AMX tiles: compiled with GCC 12 it dies of it (assistant/engines/amx.py)."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64",
+    reason="AMX is in x86-64 processors, the filter Linux's",
+)
+
+PROGRAM = """
+import ctypes, errno, os
+from assistant.engines import amx
+from assistant.privacy import seccomp
+
+amx._has_tiles = lambda: True  # so that the refusal is seen on processors without AMX too
+libc = ctypes.CDLL(None, use_errno=True)
+assert amx.switch_off() and amx.switch_off()
+filters = [line for line in open("/proc/self/status") if line.startswith("Seccomp_filters")]
+assert libc.syscall(158, 0x1023, 18) == -1 and ctypes.get_errno() == errno.EPERM
+supported = ctypes.c_uint64()
+refused = libc.syscall(158, 0x1021, ctypes.byref(supported))  # ARCH_GET_XCOMP_SUPP: another request of the same call
+assert refused == 0 or ctypes.get_errno() != errno.EPERM
+assert os.getpid() > 0
+print("refused", *filters)
+"""
+
+
+def test_the_right_to_tiles_is_refused_and_nothing_else() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("refused")
