@@ -101,11 +101,14 @@ def batches(rows: Sequence[list[int]], batch_size: int, padding: int, seed: int)
 
 def answer_loss(model: Model, language: Language) -> Callable[[Tensor], Tensor]:
     """Cross-entropy of the tokens after the separator. The vocabulary is computed for those alone."""
+    from peft.helpers import disable_input_dtype_casting
+
     plain = model.get_base_model()
 
     def loss(ids: Tensor) -> Tensor:
         answers = (ids == language.separator).cumsum(1).bool()[:, :-1] & (ids[:, 1:] != language.padding)
-        hidden = plain.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+        with disable_input_dtype_casting(model):  # the adapter multiplies in the base's precision, not by way of float32
+            hidden = plain.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
         return by_labels(plain.lm_head(hidden[answers]), ids[:, 1:][answers])
 
     return loss

@@ -59,8 +59,7 @@ def same_request(request: Request, text: str) -> bool:
 def contradicted(request: Request) -> bool:
     """Whether a rule of the assistant reads it as another tool. Where it is a command, the grammar knows better: rules
     take "add a minute to the timer" for a new timer; so only talk that a rule acts on is given up."""
-    found = ruled(request.text, datetime(2026, 5, 4, 10, 0).astimezone())
-    return bool(found) and request.code == NO_TOOL
+    return request.code == NO_TOOL and bool(ruled(request.text, datetime(2026, 5, 4, 10, 0).astimezone()))
 
 
 def _question(teacher: Runtime, request: Request, chance: random.Random) -> list[int]:

@@ -141,7 +141,7 @@ def situations(*names: str) -> Situations:
     """The shipped grammar: of the files named, all by default."""
     lists = tomllib.loads((FOLDER / "lists.toml").read_text("utf-8"))
     tables: dict[str, list[str]] = {}
-    for name in names or ("home_en", "personal_en", "talk_en"):
+    for name in names or ("home_en", "personal_en", "spoken_en", "talk_en", "beyond_en"):
         for code, texts in tomllib.loads((FOLDER / f"{name}.toml").read_text("utf-8")).items():
             tables.setdefault(code, []).extend(texts)
     return Situations(tables, lists)

@@ -16,7 +16,7 @@ from assistant.tools.codes import CODES, NO_TOOL, fingerprint
 from quantize.adapt import Language, answer_loss, batches, encode
 from quantize.exclusion import Measured, measured
 from quantize.lora import BASE_KEY, CODES_KEY, Shape, add_adapter, write_adapter
-from quantize.precision import Precision
+from quantize.precision import Precision, matrix_type
 from quantize.rewording import contradicted, paraphrased
 from quantize.runner import Place, Stage, sha256, source_hash
 from quantize.runtime import open_runtime
@@ -105,6 +105,8 @@ class Adapt(Stage, frozen=True):
         shape, seed = Shape(self.rank, self.alpha, self.first_block), self.seed or place.seed
         base = load_source(place.source)
         base.requires_grad_(False)
+        base.to(matrix_type(self.precision, torch.device("cpu")))  # frozen: cast once instead of at every step
+        base.set_attn_implementation("eager")  # for a dozen tokens two small products are cheaper than a fused kernel
         torch.manual_seed(seed)
         model = add_adapter(base, shape)
         if self.start:
