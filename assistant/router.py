@@ -3,9 +3,8 @@
     decision = router.decide("set a timer for ten minutes")      # no side effect: this is `assistant explain`
     reply = router.act(decision, confirm)                        # runs the tools, asks where a confirmation is needed
 
-The order is fixed. Rules first: the home's sentences and the rules of tools/rules.py, in milliseconds. Then,
-if a model is
-there, it picks one of N tools, or none, with typed arguments (tools/choice.py). Then the model answers in words.
+The order is fixed. Rules first: the home's sentences and the rules of tools/rules.py, in milliseconds. Then, if a
+model is there, it picks one of N tools, or none, with typed arguments (tools/choice.py). Then the model answers.
 
 A tool is chosen from the user's own words and nothing else: no document, note, file name, tool result or earlier reply
 is ever in what decides. Confirmations are the user's key press; nothing a model writes can be one.
@@ -22,24 +21,26 @@ from typing import Any, Final
 from assistant.engines import LanguageModel
 from assistant.errors import AssistantError
 from assistant.home.model import key
-from assistant.home.sentences import MAX_CHARS, Match, sentences_for
+from assistant.home.sentences import MAX_CHARS, sentences_for
 from assistant.tools import Level, Missing, Outcome, Surroundings, ToolError
 from assistant.tools.calls import Call, Chooser
 from assistant.tools.confirming import Confirm, Confirmation, confirmation, refuse
 from assistant.tools.follow_up import answer_to_question, follow_up, is_question
-from assistant.tools.home_tools import BY_INTENT
+from assistant.tools.meanings import call_of, less_sure, one_meant, took_too_much
 from assistant.tools.notes import recalled
 from assistant.tools.registry import Registry, registry
 from assistant.tools.rules import plain, ruled
+from assistant.tools.several import AND, MAX_ACTIONS, deferred, joined, unfolded
+from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
 
 RULE: Final = "rule"
 MODEL_TOOL: Final = "model tool"
 MODEL: Final = "model"
 __all__ = ["Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed", "Reply", "Router", "refuse"]
-MAX_ACTIONS: Final = 6
 MAX_CONFIRMED_PER_MINUTE: Final = 10
-_AND: Final = re.compile(r"\s*(?:;|,? and then |,? then |,? and also |, and |,? and |, )\s*", re.IGNORECASE)
+_ALL: Final = re.compile(r"\ball (?:of )?(?:the |my |our )?", re.IGNORECASE)
+_OWN: Final = frozenset({"timer.rename", "timer.restart", "home.turn_off"})  # no sentence knows these better
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +159,21 @@ class Router:
             return [[answered]]
         if following := follow_up(self.last, text, now):
             return [[following]]
+        if unfolded_calls := unfolded(text, now):
+            return [unfolded_calls]
         whole = self._one(text, area)
-        if whole and not _took_too_much(whole[0]) and not self._leaves_out(whole[0], text, area):
+        if not whole and (put_off := deferred(text, now, lambda part: self._one(part, area))):
+            return [put_off]
+        if whole and not took_too_much(whole[0]) and not self._leaves_out(whole[0], text, area):
             return [[call] for call in whole]
-        several = self._several(text, area)
+        several = joined(text, lambda part: self._one(part, area))
         return ([several] if several else []) + [[call] for call in whole]
 
     def _leaves_out(self, call: Call, text: str, area: str) -> bool:
         """Whether a timer or an alarm was read from a request that goes on with another action."""
         if call.tool not in ("timer.start", "alarm.set"):
             return False
-        later = [p for p in _AND.split(text)[1:] if p.strip()]
+        later = [p for p in AND.split(text)[1:] if p.strip()]
         return any(re.search(r"\b(?:timer|alarm)\b", p, re.IGNORECASE) or self._one(p, area) for p in later)
 
     def _one(self, text: str, area: str) -> list[Call]:
@@ -176,46 +181,43 @@ class Router:
         if plain(text).casefold() in ("undo", "undo that", "undo it", "take that back", "undo the last one"):
             return [Call("undo", source="rules")]
         by_rules = [Call(r.tool, r.arguments, source="rules") for r in ruled(text, self.surroundings.clock())]
-        if by_rules and by_rules[0].tool == "timer.stop":
+        by_rules = [call for call in by_rules if not call.tool.startswith("home.") or self._is_here(call)]
+        if by_rules and by_rules[0].tool in ("timer.stop", "timer.snooze"):
             if any(t.ringing for t in all_timers(self.surroundings.records).values()):
                 return by_rules
             by_rules = by_rules[1:]
-        if by_rules and not by_rules[0].tool.startswith(("timer.", "system.needs", "list.")):
+        if by_rules and (
+            by_rules[0].tool in _OWN or not by_rules[0].tool.startswith(("timer.", "system.needs", "list.", "home."))
+        ):
             return by_rules
         by_sentence = []
         for language in self.languages:
-            matches = sentences_for(language, self.surroundings.home()).match(plain(text) or text, area)
+            sentences = sentences_for(language, self.surroundings.home())
+            matches = sentences.match(plain(text) or text, area)
+            if matches and str(matches[0].slots.get("name", "")).startswith(
+                "all "
+            ):  # the name of nothing: all of a kind
+                matches = sentences.match(_ALL.sub("the ", plain(text), count=1), area) or matches
             matches = [m for m in matches if key(str(m.slots.get("name", ""))) != key(plain(text)) or m.reading < 3]
-            by_sentence = [call for match in matches if (call := _call(match)) is not None]
+            by_sentence = [one_meant(call, text) for match in matches if (call := call_of(match)) is not None]
             if by_sentence:
                 break
-        if by_rules and by_sentence and _less_sure(by_sentence[0], by_rules[0]):
+        if by_rules and by_sentence and less_sure(by_sentence[0], by_rules[0]):
             return by_rules + by_sentence
         return by_sentence + by_rules if by_sentence or by_rules else self._stop(text)
 
+    def _is_here(self, call: Call) -> bool:
+        """Whether this home has a device or a room of that name."""
+        known = {key(n) for names in Vocabulary.of(self.surroundings.home()).mapping().values() for n in names}
+        told = [str(call.arguments.get(k) or "") for k in ("name", "area")]
+        return all(key(name) in known for name in told if name)
+
     def _stop(self, text: str) -> list[Call]:
         """ "stop" with nothing that rings and nothing that plays still is a word for us, not for the model."""
-        return [Call("timer.stop", source="rules")] if plain(text).casefold() == "stop" else []
-
-    def _several(self, text: str, area: str) -> list[Call] | None:
-        """Several actions in one request, if every part of it is one; a part may borrow the verb of the first."""
-        parts = [p for p in _AND.split(text) if p.strip()]
-        if not 1 < len(parts) <= MAX_ACTIONS:
-            return None
-        calls: list[Call] = []
-        opening: list[str] = []
-        for part in parts:
-            found = self._one(part, area)
-            reminds = opening[:2] == ["remind", "me"]
-            for n in (2,) if reminds else range(min(4, len(opening)), 0, -1):
-                if found:
-                    break
-                found = self._one(" ".join([*opening[:n], part]), area)
-            if not found:
-                return None
-            opening = opening or plain(part).split()
-            calls.append(found[0])
-        return calls
+        words = plain(text).casefold().split()
+        if words == ["stop"]:
+            return [Call("timer.stop", source="rules")]
+        return [Call("timer.snooze", source="rules")] if words[:1] == ["snooze"] else []
 
     # -- acting ------------------------------------------------------------------------------------------------------
 
@@ -249,37 +251,3 @@ class NotConfirmed(ToolError):
     """A call that needs a confirmation and did not get it."""
 
     exit_code = 3
-
-
-def _call(match: Match) -> Call | None:
-    tool = BY_INTENT.get(match.intent)
-    if match.intent == "HassNevermind":
-        return Call("nevermind", source=match.intent)
-    if tool is None:
-        return None
-    arguments = dict(match.slots)
-    if is_question(str(arguments.get("conversation_command", ""))):
-        return None  # "what time will it be in 90 minutes" is nothing to do in 90 minutes
-    if tool == "home.state" and match.response:
-        arguments["response"] = match.response
-    if match.intent.startswith("HassShopping"):
-        arguments["name"] = "shopping"
-    confidence = {1: 1.0, 2: 0.95, 3: 0.8}[match.reading] * (0.97 if match.free_text else 1.0)
-    return Call(tool, arguments, confidence, match.intent)
-
-
-def _less_sure(sentence: Call, rule: Call) -> bool:
-    """Whether a sentence took words as free text that a rule understands ("remind me to call mum in an hour")."""
-    if rule.tool.startswith("timer.") and sentence.tool.startswith("timer."):
-        return "conversation_command" in sentence.arguments and "duration" not in sentence.arguments
-    return sentence.confidence < 1.0
-
-
-def _took_too_much(call: Call) -> bool:
-    """Whether a free-text argument may hold a second request."""
-    free = [
-        str(v)
-        for k, v in call.arguments.items()
-        if k in ("item", "message", "text", "conversation_command", "search_query", "words", "expression", "name")
-    ]
-    return any(_AND.search(f" {text} ") for text in free) and call.tool not in ("calculator",)  # fmt: skip

@@ -53,6 +53,27 @@ def test_codes_are_tools_and_their_pieces_are_arguments() -> None:
         assert set(code.copied) <= {*fields, *(("value",) if code.tool == "units.convert" else ())}
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "arguments"),
+    [
+        ("can my alarm go off half an hour later", "wake", {"by_s": 1800.0}),
+        ("i need my alarm a quarter of an hour earlier", "wake", {"by_s": -900.0}),
+        (
+            "i would rather have the alarm at 8 am than at 7 am",
+            "wake",
+            {"at": "2026-05-05T08:00:00", "words": "at 7 am"},
+        ),
+        ("please adjust my alarm from 7 am to 8 am", "sleep", {"at": "2026-05-05T08:00:00", "words": "7 am"}),
+    ],
+)
+def test_moving_an_alarm_has_no_code_and_is_understood_by_its_words(
+    text: str, code: str, arguments: dict[str, Any]
+) -> None:
+    found = call(text, code)
+    assert (found.tool, found.arguments) == ("alarm.change", arguments)
+    assert call("wake me at 7 tomorrow", "wake").tool == "alarm.set"
+
+
 def test_a_request_is_seen_in_one_form() -> None:
     assert normal('  Turn  ON the "Kitchen" light!! ') == " turn on the kitchen light"
     assert ";" not in normal("milk; eggs; bread")

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from assistant.engines import Menu, Picking
 from assistant.home.model import Home, key
-from assistant.tools.arguments import arguments_of
+from assistant.tools.arguments import arguments_of, moved_instead
 from assistant.tools.calls import Call, Chooser
 from assistant.tools.codes import CODES, END, NO_TOOL, SEPARATOR, fingerprint, normal
 from assistant.tools.registry import Registry
@@ -60,7 +60,8 @@ class AdaptedChooser:
             second = self.in_doubt.pick(text, home, now) if self.in_doubt else None
             return Call(second.name, second.slots, second.probability, "likeness") if second else None
         copied = {field: as_written(piece, text) for field, piece in zip(code.copied, picked.pieces, strict=True)}
-        return Call(code.tool, arguments_of(code, copied, text, home, now), same, "adapter")
+        tool, arguments = moved_instead(code.tool, text, now)
+        return Call(tool, arguments or arguments_of(code, copied, text, home, now), same, "adapter")
 
 
 def as_written(piece: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
@@ -10,6 +11,8 @@ import msgspec
 from assistant.conversation import new_id
 from assistant.home.model import key
 from assistant.tools import Missing, Nothing, Outcome, Surroundings, Tool, ToolError, read_only
+from assistant.tools.quantities import Moment as Meant
+from assistant.tools.quantities import find
 from assistant.tools.timekeeping import KIND, Timer, all_timers, as_data, remaining_s, spoken_s, spoken_time
 from assistant.tools.timers import Words, clock_of, keep, require_owner
 
@@ -38,9 +41,10 @@ class WhichOne(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """Another time for the one that `words` tell, or for the next one."""
+    """Another time for the one that `words` tell, or for the next one; or `by_s` seconds later (negative: earlier)."""
 
     at: Moment = ""
+    by_s: Annotated[float, msgspec.Meta(ge=-31_622_400, le=31_622_400)] = 0
     words: Words = ""
 
 
@@ -51,21 +55,23 @@ def set_alarm(arguments: SetAlarm, surroundings: Surroundings) -> Outcome:
     at = _moment(arguments.at, surroundings, bool(arguments.weekdays), arguments.weekdays)
     alarm = Timer(new_id(), "alarm", arguments.name, due_local=at.isoformat(), weekdays=arguments.weekdays)
     keep(alarm, surroundings)
-    return Outcome(f"Alarm set for {_when(alarm, at, surroundings)}.", as_data(alarm))
+    return Outcome(f"Alarm{_about(alarm)} set for {_when(alarm, at, surroundings)}.", as_data(alarm))
 
 
 def set_reminder(arguments: SetReminder, surroundings: Surroundings) -> Outcome:
     if not arguments.message:
         raise Missing("message", "What shall I remind you of?")
     if not arguments.at:
-        raise Missing("at", f"When shall I remind you to {arguments.message}?")
+        if _PLACE.search(arguments.message):
+            raise Missing("at", "I cannot tell where you are. At what time shall I remind you?")
+        raise Missing("at", f"When shall I remind you{_about(Timer('', 'reminder', message=arguments.message))}?")
     require_owner(surroundings, "reminder")
     at = _moment(arguments.at, surroundings, bool(arguments.weekdays), arguments.weekdays)
     reminder = Timer(
         new_id(), "reminder", message=arguments.message, due_local=at.isoformat(), weekdays=arguments.weekdays
     )
     keep(reminder, surroundings)
-    return Outcome(f"I will remind you to {arguments.message}: {_when(reminder, at, surroundings)}.", as_data(reminder))
+    return Outcome(f"I will remind you{_about(reminder)}: {_when(reminder, at, surroundings)}.", as_data(reminder))
 
 
 def cancel_alarm(which: WhichOne, surroundings: Surroundings) -> Outcome:
@@ -82,6 +88,21 @@ def list_alarms(arguments: Nothing, surroundings: Surroundings) -> Outcome:
 
 def list_reminders(arguments: Nothing, surroundings: Surroundings) -> Outcome:
     return _listed("reminder", surroundings)
+
+
+_PLACE: Final = re.compile(
+    r"\b(?:when|once|as soon as|next time) (?:i|we)(?:'m|'re| am| are| get| arrive| leave| come)\b", re.I
+)
+_NO_ACTION: Final = re.compile(
+    r"(?:the|an?|my|our|his|her|their|its|this|that|it|it's|i|i'm|we|he|she|they|there|[\w']+'s)\b", re.IGNORECASE
+)
+
+
+def _about(timer: Timer) -> str:
+    """ " to call mum", or what it is about: " (the meeting)"; nothing for an alarm without a name."""
+    if not timer.message:
+        return f" ({timer.name})" if timer.name else ""
+    return f" ({timer.message})" if _NO_ACTION.match(timer.message) else f" to {timer.message}"
 
 
 def _moment(text: str, surroundings: Surroundings, repeats: bool, weekdays: tuple[int, ...]) -> datetime:
@@ -116,10 +137,29 @@ def _of_kind(kind: str, surroundings: Surroundings) -> list[Timer]:
     return sorted(timers, key=lambda t: remaining_s(t, clock))
 
 
+def _matching(words: str, timers: list[Timer], surroundings: Surroundings) -> list[Timer]:
+    """Those that the words tell: by message, by name, or by their time or day. All of them where no words are given."""
+    if not key(words):
+        return timers
+    found = [t for t in timers if key(words) in key(f"{t.message} {t.name} {t.due_local[11:16]}")]
+    moments = find(f"at {words}", surroundings.clock(), ("time", "date", "datetime"))
+    if found or not moments:
+        return found
+    moment: Meant = moments[0].value
+    return [t for t in timers if _is_at(datetime.fromisoformat(t.due_local), moment)]
+
+
+def _is_at(due: datetime, moment: Meant) -> bool:
+    if not moment.has_time:
+        return due.date() == moment.at.date()
+    same = (due.hour, due.minute) == (moment.at.hour, moment.at.minute)
+    either = moment.time is not None and moment.time.ambiguous
+    return same or (either and (due.hour % 12, due.minute) == (moment.at.hour % 12, moment.at.minute))
+
+
 def _cancel(kind: str, which: WhichOne, surroundings: Surroundings) -> Outcome:
     timers = _of_kind(kind, surroundings)
-    if words := key(which.words):
-        timers = [t for t in timers if words in key(f"{t.message} {t.name} {t.due_local[11:16]}")]
+    timers = _matching(which.words, timers, surroundings)
     if not timers:
         raise ToolError(f"There is no such {kind}.")
     if which.every and len(timers) > 1:
@@ -130,7 +170,7 @@ def _cancel(kind: str, which: WhichOne, surroundings: Surroundings) -> Outcome:
     surroundings.records.delete(KIND, timers[0].id)
     surroundings.changed_timers()
     at = datetime.fromisoformat(timers[0].due_local)
-    named = f" to {timers[0].message}" if timers[0].message else ""
+    named = _about(timers[0])
     now = surroundings.clock().replace(tzinfo=None)
     return Outcome(f"Cancelled the {kind}{named} for {spoken_time(at, now)}.", as_data(timers[0]))
 
@@ -144,19 +184,17 @@ def change_reminder(arguments: Moved, surroundings: Surroundings) -> Outcome:
 
 
 def _change(kind: str, arguments: Moved, surroundings: Surroundings) -> Outcome:
-    if not arguments.at:
+    if not arguments.at and not arguments.by_s:
         raise Missing("at", "To what time?")
     require_owner(surroundings, kind)
-    timers = _of_kind(kind, surroundings)
-    words = key(arguments.words)
-    wanted = [t for t in timers if words in key(f"{t.message} {t.name} {t.due_local[11:16]}")] if words else timers
+    wanted = _matching(arguments.words, _of_kind(kind, surroundings), surroundings)
     if not wanted:
         raise ToolError(f"There is no such {kind}.")
-    at = _moment(arguments.at, surroundings, bool(wanted[0].weekdays), wanted[0].weekdays)
-    moved = msgspec.structs.replace(wanted[0], due_local=at.isoformat())
+    due = datetime.fromisoformat(wanted[0].due_local) + timedelta(seconds=arguments.by_s)
+    at = _moment(arguments.at or due.isoformat(), surroundings, bool(wanted[0].weekdays), wanted[0].weekdays)
+    moved = msgspec.structs.replace(wanted[0], due_local=at.isoformat(), boot="", ringing_since_s=None)
     keep(moved, surroundings)
-    what = f" to {moved.message}" if moved.message else ""
-    return Outcome(f"The {kind}{what} is now set for {_when(moved, at, surroundings)}.", as_data(moved))
+    return Outcome(f"The {kind}{_about(moved)} is now set for {_when(moved, at, surroundings)}.", as_data(moved))
 
 
 def _listed(kind: str, surroundings: Surroundings) -> Outcome:
@@ -164,7 +202,7 @@ def _listed(kind: str, surroundings: Surroundings) -> Outcome:
     lines = []
     for timer in timers:
         at = datetime.fromisoformat(timer.due_local)
-        lines.append(f"{_when(timer, at, surroundings)}{': ' + timer.message if timer.message else ''}")
+        lines.append(": ".join(filter(None, (_when(timer, at, surroundings), timer.message or timer.name))))
     return Outcome("\n".join(lines) or f"There are no {kind}s.", {f"{kind}s": [as_data(t) for t in timers]})
 
 

@@ -6,6 +6,7 @@ cannot invent any.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
@@ -19,6 +20,7 @@ from assistant.tools.codes import Code
 from assistant.tools.quantities import find
 from assistant.tools.registry import registry
 from assistant.tools.rules import plain, ruled
+from assistant.tools.rules_of_alarms import shift_s
 from assistant.tools.slots import read_slots
 
 Arguments = dict[str, Any]
@@ -38,6 +40,34 @@ def arguments_of(code: Code, copied: Mapping[str, str], text: str, home: Home, n
     if code.tool == "media.play" and (kind := _media_class(text)):
         slots["media_class"] = kind
     return _given({**slots, **_own(code, copied)})
+
+
+def moved_instead(tool: str, text: str, now: datetime) -> tuple[str, Arguments]:
+    """Moving an alarm or a reminder has no code of its own: where the request says so, it is that, with its arguments.
+
+    "can my alarm go off half an hour later", "i'd rather have the alarm at 8 than at 7". Else (tool, {}).
+    """
+    kind = tool.partition(".")[0]
+    if kind not in ("alarm", "reminder") or not re.search(rf"\b(?:my|the|that) (?:\w+ )?{kind}\b", text, re.IGNORECASE):
+        return tool, {}
+    told = _LATER.sub(" ", text)
+    times = find(told, now, ("time", "datetime"))
+    if not times and told != text and (durations := find(told, now, ("duration",))):
+        seconds = shift_s(text, told[durations[0].start : durations[0].end], now)
+        return f"{kind}.change", {"by_s": seconds}
+    if not times or not _MOVES.search(text):
+        return tool, {}
+    before = told[: times[0].start].rstrip().lower()
+    old = times[0] if len(times) > 1 and before.endswith("from") else times[1] if len(times) > 1 else None
+    new = next(t for t in times if t is not old)
+    given = _by_rule("alarm.set", f"set an alarm at {told[new.start : new.end].removeprefix('at ')}", now)
+    return f"{kind}.change", _given({"at": given.get("at", ""), "words": told[old.start : old.end] if old else ""})
+
+
+_MOVES: Final = re.compile(
+    r"\b(?:move|change|push|shift|postpone|delay|reschedule|rather|instead|switch|adjust|update)\b", re.IGNORECASE
+)
+_LATER: Final = re.compile(r"\s*\b(?:later|earlier|sooner|back|forward)\b", re.IGNORECASE)
 
 
 def _own(code: Code, copied: Mapping[str, str]) -> Arguments:

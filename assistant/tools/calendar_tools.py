@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from datetime import datetime
 from typing import Annotated, Final
@@ -28,11 +29,20 @@ class Day(msgspec.Struct, frozen=True):
     day: Words = ""
 
 
+class Later(msgspec.Struct, frozen=True):
+    """A moment in words, such as "in 90 minutes", "2 hours ago" or "3 pm"; told for a place where one is given."""
+
+    when: Words = ""
+    place: Words = ""
+
+
 class Between(msgspec.Struct, frozen=True):
-    """Two days in words; the first is today where it is missing."""
+    """Two days in words; the first is today where it is missing. `since`: the last such day, not the next."""
 
     start: Words = ""
     end: Words = ""
+    unit: Words = ""
+    since: bool = False
 
 
 def tell_time(arguments: Place, surroundings: Surroundings) -> Outcome:
@@ -51,19 +61,51 @@ def tell_date(arguments: Nothing, surroundings: Surroundings) -> Outcome:
 
 def tell_day(arguments: Day, surroundings: Surroundings) -> Outcome:
     """What day of the week a date is, or which date a day is."""
-    day = _day(arguments.day, surroundings.clock())
-    return Outcome(f"{arguments.day.strip().capitalize()} is {_long(day)}.", {"date": day.date().isoformat()})
+    now = surroundings.clock()
+    day = _day(arguments.day, now)
+    verb = "was" if day.date() < now.date() else "is"
+    return Outcome(f"{arguments.day.strip().capitalize()} {verb} {_long(day)}.", {"date": day.date().isoformat()})
+
+
+def tell_later(arguments: Later, surroundings: Surroundings) -> Outcome:
+    """What time it will be, or was."""
+    now = surroundings.clock()
+    found = [f for f in find(arguments.when, now) if f.kind in ("time", "datetime")]
+    if not found:
+        raise ToolError(f"I do not understand the time {arguments.when!r}")
+    at: datetime = found[0].value.at.replace(tzinfo=now.tzinfo)
+    there = at.astimezone(_zone(arguments.place)) if arguments.place else at
+    verb = "was" if at < now else "will be" if found[0].value.fixed else "is"
+    day = "" if there.date() == now.date() else f" on {there:%A}"
+    where = f" in {arguments.place.title()}" if arguments.place else ""
+    when = arguments.when[:1].upper() + arguments.when[1:]
+    opening = f"{when} it" if found[0].value.fixed else f"At {at:%H:%M} here it"
+    return Outcome(f"{opening} {verb} {there:%H:%M}{day}{where}.", {"time": there.isoformat()})
+
+
+def tell_week(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    year, week, _ = surroundings.clock().isocalendar()
+    return Outcome(f"It is week {week} of {year}.", {"week": week})
 
 
 def distance(arguments: Between, surroundings: Surroundings) -> Outcome:
     now = surroundings.clock()
     start = _day(arguments.start, now) if arguments.start else now.replace(hour=0, minute=0, second=0, microsecond=0)
     end = _day(arguments.end, now)
+    if arguments.since and end.date() > now.date() and not re.search(r"\d{4}", arguments.end):
+        end = end.replace(year=end.year - 1, day=min(end.day, 28) if end.month == 2 else end.day)
     days = (end.date() - start.date()).days
-    text = f"{abs(days)} day{'s' if abs(days) != 1 else ''}"
+    text = _days(abs(days))
+    if arguments.unit.startswith("week") and abs(days) >= 7:
+        weeks, rest = divmod(abs(days), 7)
+        text = f"{weeks} week{'s' if weeks != 1 else ''}{f' and {_days(rest)}' if rest else ''}"
     since = f" from {arguments.start}" if arguments.start else ""
     word = "until" if days >= 0 and not arguments.start else "since" if not arguments.start else "to"
     return Outcome(f"{text}{since} {word} {arguments.end} ({_long(end)}).", {"days": days})
+
+
+def _days(n: int) -> str:
+    return f"{n} day{'s' if n != 1 else ''}"
 
 
 def until_time(arguments: Day, surroundings: Surroundings) -> Outcome:
@@ -106,6 +148,9 @@ TOOLS: Final = (
     Tool("clock.time", "tell the time, here or in another city", Place, tell_time, read_only, ("what time is it",)),
     Tool("clock.date", "tell today's date", Nothing, tell_date, read_only, ("what day is it today",)),
     Tool("clock.day", "tell which date or weekday a day is", Day, tell_day, read_only, ("what date is next Friday",)),
+    Tool("clock.later", "tell what time it will be or was", Later, tell_later, read_only,
+         ("what time will it be in 90 minutes",)),
+    Tool("clock.week", "tell the number of the week", Nothing, tell_week, read_only, ("what week is it",)),
     Tool("clock.between", "count the days until a day or between two", Between, distance, read_only,
          ("how many days until Christmas",)),
     Tool("clock.until", "tell how long until a time of day", Day, until_time, read_only, ("how long until 5 pm",)),

@@ -40,10 +40,25 @@ class When(msgspec.Struct, frozen=True):
     """A stretch of time in words; nothing means from now on."""
 
     when: Words = ""
+    first: bool = False  # only the next one
 
 
 class Which(msgspec.Struct, frozen=True):
     title: Words = ""
+
+
+class About(msgspec.Struct, frozen=True):
+    """A question about an entry, in the user's words."""
+
+    text: Words = ""
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """Another day and time in ISO form; what is not given stays."""
+
+    title: Words = ""
+    day: Words = ""
+    time: Words = ""
 
 
 def add(arguments: NewEvent, surroundings: Surroundings) -> Outcome:
@@ -66,10 +81,35 @@ def show(arguments: When, surroundings: Surroundings) -> Outcome:
     now = surroundings.clock().replace(tzinfo=None)
     start, end = _stretch(arguments.when, now)
     events = [e for _, e in _sorted(surroundings) if start <= datetime.fromisoformat(e.at) < end]
+    if arguments.first:
+        events = [e for e in events if e.whole_day or datetime.fromisoformat(e.at) >= now][:1]
     when = f" {arguments.when.strip()}" if arguments.when.strip() else ""
     if not events:
         return Outcome(f"There is nothing in the calendar{when}.")
     return Outcome("\n".join(f"- {_line(e)}" for e in events[:MAX_SHOWN]), {"events": [e.title for e in events]})
+
+
+def find_entry(arguments: About, surroundings: Surroundings) -> Outcome:
+    """The entries that have all words of the question in their title, those ahead first."""
+    found = [e for _, e in _sorted(surroundings) if is_about(arguments.text, e.title)]
+    ahead = [e for e in found if datetime.fromisoformat(e.at).date() >= surroundings.clock().date()]
+    if not found:
+        raise ToolError("There is nothing like that in the calendar.")
+    return Outcome("\n".join(f"- {_line(e)}" for e in (ahead or found)[:MAX_SHOWN]))
+
+
+def change(arguments: Moved, surroundings: Surroundings) -> Outcome:
+    if not (arguments.day or arguments.time):
+        raise Missing("time", "To what time?")
+    record_id, event = _one(arguments.title, surroundings)
+    old = datetime.fromisoformat(event.at)
+    try:
+        at = datetime.fromisoformat(f"{arguments.day or old.date().isoformat()}T{arguments.time or f'{old:%H:%M}'}")
+    except ValueError:
+        raise ToolError(f"{arguments.day} {arguments.time} is no time I can read.") from None
+    moved = Event(event.title, at.isoformat(timespec="minutes"), event.whole_day and not arguments.time)
+    surroundings.records.put(KIND, record_id, moved)
+    return Outcome(f"In the calendar: {_line(moved)}.", {"title": moved.title, "at": moved.at})
 
 
 def remove(arguments: Which, surroundings: Surroundings) -> Outcome:
@@ -83,6 +123,36 @@ def asks_remove(arguments: Which, surroundings: Surroundings) -> tuple[str, str]
         return f"Take {_line(_one(arguments.title, surroundings)[1])} out of the calendar?", "You can undo it."
     except ToolError as none:
         return f"Take {arguments.title} out of the calendar?", str(none)
+
+
+def is_about(question: str, title: str) -> bool:
+    """Whether all telling words of a question are in a title."""
+    words = [w for w in key(question).split() if w not in _ASKING]
+    return bool(words) and all(w in key(title).split() for w in words)
+
+
+_ASKING: Final = frozenset(
+    [
+        "when",
+        "is",
+        "what",
+        "time",
+        "day",
+        "my",
+        "the",
+        "a",
+        "an",
+        "s",
+        "are",
+        "do",
+        "i",
+        "have",
+        "at",
+        "on",
+        "which",
+        "was",
+    ]
+)
 
 
 def _one(title: str, surroundings: Surroundings) -> tuple[str, Event]:
@@ -122,6 +192,10 @@ TOOLS: Final = (
     Tool("event.add", "put an entry into the calendar", NewEvent, add,
          examples=("add dentist on friday at 3 to my calendar",)),
     Tool("event.show", "tell what is in the calendar", When, show, read_only, ("what is on my calendar tomorrow",)),
+    Tool("event.find", "tell when an entry of the calendar is", About, find_entry, read_only,
+         ("when is the dentist",)),
+    Tool("event.change", "move an entry of the calendar", Moved, change,
+         examples=("move the dentist appointment to 4 pm",)),
     Tool("event.remove", "take an entry out of the calendar", Which, remove, confirmed,
          ("delete the dentist from my calendar",), asks=asks_remove),
 )  # fmt: skip

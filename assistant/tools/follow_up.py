@@ -11,6 +11,7 @@ from assistant.tools.asked import length
 from assistant.tools.calls import Call
 from assistant.tools.quantities import find
 from assistant.tools.rules import plain, ruled
+from assistant.tools.rules_of_alarms import shift_s
 
 WHERE: Final = ("name", "area", "floor", "domain", "device_class")
 
@@ -25,7 +26,8 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
     if is_question(text) or (argument in ("duration", "at") and _says_more(text, now)):
         return None
     if argument == "duration":
-        found = ruled(f"time {plain(text).removeprefix('for ')}", now)
+        bare = re.fullmatch(r"(?:for )?(\d{1,3})", plain(text))
+        found = ruled(f"time {bare[1]} minutes" if bare else f"time {plain(text).removeprefix('for ')}", now)
         if found and found[0].tool == "timer.start":
             return replace(call, arguments={**call.arguments, **found[0].arguments})
         return None
@@ -38,12 +40,20 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
         numbers = find(plain(text), now, ("percent", "number", "temperature"))
         value = float(getattr(numbers[0].value, "value", numbers[0].value)) if numbers else None
         return None if value is None else replace(call, arguments={**call.arguments, argument: value})
-    if argument == "text" and any(r.tool.startswith("text.") for r in ruled(text, now)):
-        return None  # "read that aloud" is no text to copy
+    family = call.tool.partition(".")[0]
+    if argument == "name":
+        name = re.sub(r"^(?:the|my|that) (?:one )?", "", plain(text), flags=re.IGNORECASE)
+        return None if _COMMAND.match(name) else replace(call, arguments={**call.arguments, "name": name})
+    if any(r.tool.partition(".")[0] == family for r in ruled(text, now)):
+        return None  # "read that aloud" is no text to copy, "add tea to my list" no item
     return replace(call, arguments={**call.arguments, argument: plain(text)})
 
 
 _MEASURED: Final = frozenset({"position", "percentage", "temperature", "brightness", "volume_level"})
+_COMMAND: Final = re.compile(
+    r"(?:turn|switch|set|open|close|play|add|put|remind|wake|start|stop|lock|unlock|make|dim|pause|cancel|delete)\b",
+    re.IGNORECASE,
+)
 _QUESTION: Final = re.compile(
     r"(?:who|what|when|where|which|whose|how|why|is|are|was|were|do|does|did|can|could|will|would|should|tell|show)\b",
     re.IGNORECASE,
@@ -65,26 +75,18 @@ def _says_more(text: str, now: datetime) -> bool:
 
 def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     """What refers back: "make it ten minutes", "add five more", "turn it off", "cancel it"."""
-    words = plain(text)
     if last is None:
         return None
     family = last.tool.partition(".")[0]
-    if family == "timer" and (
-        m := re.match(r"(make it|change it to|set it to|no,? make it|i meant)\s+(.+)", words, re.I)
-    ):
-        return _timer_call("timer.change", m.group(2), now)
-    if family == "timer" and (
-        m := re.match(
-            r"(?:add|another|give me|plus|(?:extend|increase|prolong) it by)\s+(.+?)(?:\s+more)?$", words, re.I
-        )
-    ):
-        return _timer_call("timer.increase", m.group(1), now)
-    if family == "timer" and (m := re.fullmatch(_PAUSING, words, re.I)):
-        named = {"name": last.arguments["name"]} if last.arguments.get("name") else {}
-        return Call("timer.pause" if m.group(1).casefold() == "pause" else "timer.resume", named, source="follow-up")
-    if family in ("alarm", "reminder") and (m := re.match(_MOVING, words, re.I)):
-        return _moved(last, family, m.group(1), now)
-    if re.fullmatch(r"(?:cancel|stop|delete|remove) (?:it|that)", words, re.I):
+    if family == "list" and (found := _of_list(last, text)):
+        return found
+    words = plain(text)
+    if family in ("timer", "alarm", "reminder") and (found := _of_time(last, family, words, now)):
+        return found
+    if family == "event" and (m := re.match(_MOVING, words, re.I)) and last.arguments.get("title"):
+        read = ruled(f"reschedule {last.arguments['title']} to {m[1]}", now)
+        return Call(read[0].tool, read[0].arguments, source="follow-up") if read else None
+    if re.fullmatch(r"(?:cancel|stop|delete|remove) (?:it|that)|cancel", words, re.I):
         undoing = {"timer": "timer.cancel", "alarm": "alarm.cancel", "reminder": "reminder.cancel"}.get(family)
         return Call(undoing, source="follow-up") if undoing else Call("undo", source="follow-up")
     if family in ("home",
@@ -97,18 +99,72 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
         m := re.match(r"(?:make|set|dim) (?:it|them|that)(?: to)? (\d{1,3}) ?(?:%|percent)$", words, re.I)
     ):
         return _again_with(last, float(m.group(1)))
-    if family == "list" and (
-        m := re.fullmatch(r"(?:remove|delete|take off|drop) (?:the )?((?!.*\blist\b).+?)(?: again)?", words, re.I)
-    ):
-        named = {"name": last.arguments["name"]} if last.arguments.get("name") else {}
-        return Call("list.remove", {**named, "item": m.group(1)}, source="follow-up")
-    if (
-        last.tool == "list.add"
-        and (m := re.match(r"(?:and|also|add) (?:also )?(.+?)(?: too| as well)?$", words, re.I))
-        and not re.search(r"\b(?:timer|list|alarm|remind)\b", m.group(1), re.I)
-    ):
-        return replace(last, arguments={**last.arguments, "item": m.group(1)}, source="follow-up")
     return None
+
+
+def _of_list(last: Call, text: str) -> Call | None:
+    """ "also eggs", "and bread", "remove the eggs", "what is on it", after something was done with a list."""
+    named = {"name": last.arguments["name"]} if last.arguments.get("name") else {}
+    words = plain(text)
+    if m := re.fullmatch(
+        r"(?:remove|delete|take off|drop) (?:the )?((?!.*\blist\b)(?!(?:it|that|this)$).+?)(?: again)?", words, re.I
+    ):
+        return Call("list.remove", {**named, "item": m[1]}, source="follow-up")
+    if re.fullmatch(r"(?:what(?:'s| is) on (?:it|there)|read (?:it|that)(?: to me| out)?|show (?:it|me))", words, re.I):
+        return Call("list.read", named, source="follow-up")
+    raw = " ".join(text.split()).strip(" .!")
+    m = re.fullmatch(r"(?:put|add) (.+?) (?:on|to) (?:it|there)(?: too| as well)?", words, re.I)
+    m = m or (
+        re.fullmatch(r"(?:and|also|add|and also|and add|also add) (.+?)(?: too| as well)?", raw, re.I)
+        if last.tool == "list.add"
+        else None
+    )
+    m = m or re.fullmatch(r"add (.+?)(?: too| as well)?", words, re.I)
+    if m is None or is_question(m[1]) or re.search(_OTHER_REQUEST, m[1], re.I):
+        return None
+    return Call("list.add", {**named, "item": m[1]}, source="follow-up")
+
+
+_OTHER_REQUEST: Final = (
+    r"\b(?:timer|list|alarm|remind|note|calendar|turn|switch|set|play|open|close|lock|unlock|minutes?|hours?)\b"
+)
+
+
+def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
+    """What refers to a timer, an alarm or a reminder."""
+    if m := re.fullmatch(
+        r"(?:and )?(?:set |start |add )?another(?: one| timer| alarm)?,? (?:for|at|of) (.+)", words, re.I
+    ):
+        found = ruled(f"set a timer for {m[1]}" if family == "timer" else f"set an alarm at {m[1]}", now)
+        opening = {"timer": "timer.start", "alarm": "alarm.set"}.get(family)
+        if found and found[0].tool == opening:
+            return Call(found[0].tool, found[0].arguments, source="follow-up")
+    if family != "timer":
+        moved = re.match(_MOVING, words, re.I)
+        shifted = re.match(_SHIFTING, words, re.I)
+        if shifted and (by_s := shift_s(words, shifted[1], now)):
+            return Call(f"{family}.change", {"by_s": by_s, **_which(last)}, source="follow-up")
+        return _moved(last, family, moved[1], now) if moved else None
+    if m := re.match(r"(?:make it|change it to|set it to|no,? make it|i meant)\s+(.+)", words, re.I):
+        return _timer_call("timer.change", m[1], now)
+    if m := re.match(
+        r"(?:add|another|give me|plus|(?:extend|increase|prolong) it by)\s+(.+?)(?:\s+more)?$", words, re.I
+    ):
+        return _timer_call("timer.increase", m[1], now)
+    named = {"name": last.arguments["name"]} if last.arguments.get("name") else {}
+    if m := re.fullmatch(_PAUSING, words, re.I):
+        return Call("timer.pause" if m[1].casefold() == "pause" else "timer.resume", named, source="follow-up")
+    if m := re.fullmatch(r"(?:call|name|rename|label) (?:it|that)(?: to| as)? (.+)", words, re.I):
+        return Call("timer.rename", {**named, "new_name": m[1]}, source="follow-up")
+    if re.fullmatch(r"how (?:much|long)(?: time)?(?: is)?(?: longer| left| more)?(?: is left)?|time left", words, re.I):
+        return Call("timer.status", source="follow-up")
+    return None
+
+
+def _which(last: Call) -> dict[str, str]:
+    """Which alarm or reminder was just set: by its time."""
+    before = str(last.arguments.get("at") or "")
+    return {"words": before[11:16]} if before else {}
 
 
 def _timer_call(tool: str, words: str, now: datetime) -> Call | None:
@@ -117,6 +173,10 @@ def _timer_call(tool: str, words: str, now: datetime) -> Call | None:
     return Call(tool, length(found[0].value), source="follow-up") if whole else None
 
 
+_SHIFTING: Final = (
+    r"(?:(?:make|move|push|put|shift|bring|delay|postpone) (?:it|that) )?(?:back |forward )?(?:by )?"
+    r"((?:an?|half|\d|\w+ (?:min|hour)).*?)$"
+)
 _PAUSING: Final = r"(pause|resume|continue|unpause|restart)(?: (?:it|that|the timer))?"
 _MOVING: Final = r"(?:make|move|change|set|push|put|shift) (?:it|that) (?:back )?(?:to |for |at |by )?(.+)"
 
@@ -125,9 +185,7 @@ def _moved(last: Call, family: str, words: str, now: datetime) -> Call | None:
     """The alarm or reminder of the last action, at another time."""
     found = ruled(f"{'alarm at' if family == 'alarm' else 'remind me at'} {words}", now)
     at = found[0].arguments.get("at") if found else None
-    before = str(last.arguments.get("at") or "")
-    which = {"words": before[11:16]} if before else {}
-    return Call(f"{family}.change", {"at": at, **which}, source="follow-up") if at else None
+    return Call(f"{family}.change", {"at": at, **_which(last)}, source="follow-up") if at else None
 
 
 def _again_with(last: Call, percent: float) -> Call | None:

@@ -6,14 +6,15 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from assistant.home.answers import reading, state_answer, temperature_answer
+from assistant.home.answers import reading
 from assistant.home.model import Entity, Home, key
 from assistant.home.states import change, targets
-from assistant.tools import Level, Missing, Outcome, Surroundings, Tool, ToolError, read_only
+from assistant.tools import Level, Missing, Outcome, Surroundings, Tool, ToolError
 
 Words = Annotated[str, msgspec.Meta(max_length=120)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 MAX_NAMED: Final = 4
+MAX_ASKED: Final = 12
 
 
 class Where(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -24,11 +25,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     floor: Words = ""
     domain: Words | list[Words] = ""
     device_class: Words | list[Words] = ""
-
-
-class Ask(Where, frozen=True, kw_only=True, omit_defaults=True):
-    state: Words = ""
-    response: Words = ""
+    one: bool = False  # a single device is meant: where several fit, it is asked which
 
 
 class Light(Where, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,7 +67,10 @@ class VolumeStep(Where, frozen=True, kw_only=True, omit_defaults=True):
 
 def slots_of(arguments: Where) -> dict[str, Any]:
     """The arguments that were given, as slots."""
-    return {k: v for k, v in msgspec.to_builtins(arguments).items() if v not in ("", None, [])}
+    return {k: v for k, v in msgspec.to_builtins(arguments).items() if v not in ("", None, []) and k not in _OURS}
+
+
+_OURS: Final = frozenset({"one", "outside"})
 
 
 _HEATING: Final = frozenset({"heating", "the heating", "heat", "thermostat", "thermostats", "radiators", "heaters"})
@@ -79,6 +79,10 @@ _HEATING: Final = frozenset({"heating", "the heating", "heat", "thermostat", "th
 def meant(home: Home, intent: str, slots: dict[str, Any]) -> list[Entity]:
     """The devices that are meant; "the heating" is all of it where nothing has this name."""
     found = targets(home, intent, slots)
+    if not found and "name" in slots and "area" not in slots:  # "the bedroom" may be the answer to "Which one?"
+        rest = {k: v for k, v in slots.items() if k != "name"}
+        area = key(str(slots["name"])).removeprefix("the ")
+        found = targets(home, intent, {**rest, "area": area}) if rest else []
     if found or intent != "HassClimateSetTemperature" or key(str(slots.get("name", ""))) not in _HEATING:
         return found
     return targets(home, intent, {k: v for k, v in slots.items() if k != "name"})
@@ -101,6 +105,8 @@ def _run(intent: str, said: str) -> Any:
         found = meant(surroundings.home(), intent, slots)
         if not found:
             raise ToolError(_nothing(slots))
+        if arguments.one and len(found) > 1:
+            raise Missing("name", f"Which one: {', '.join(e.name for e in found[:MAX_ASKED])}?")
         if intent == "HassLightSet" and not slots.keys() & {"brightness", "color", "temperature"}:
             raise Missing("brightness", "How bright, in percent?")
         changes = {e.id: changed for e in found if (changed := change(intent, e, slots)) is not None}
@@ -157,36 +163,6 @@ def _asks(intent: str, summary: str) -> Any:
 
 _VALUES: Final = frozenset({"brightness", "color", "temperature", "position", "percentage", "fan_mode", "search_query",
                             "volume_level", "volume_step"})  # fmt: skip
-
-
-class Announcement(msgspec.Struct, frozen=True):
-    message: Annotated[str, msgspec.Meta(max_length=500)] = ""
-
-
-def announce(arguments: Announcement, surroundings: Surroundings) -> Outcome:
-    """There are no other speakers: it is shown, and spoken where speech is on."""
-    if not arguments.message:
-        raise Missing("message", "What shall I announce?")
-    return Outcome(f"Announcement: {arguments.message}")
-
-
-def ask_state(arguments: Ask, surroundings: Surroundings) -> Outcome:
-    slots = {k: v for k, v in slots_of(arguments).items() if k != "response"}
-    return Outcome(state_answer(surroundings.home(), slots, arguments.response))
-
-
-def ask_temperature(arguments: Where, surroundings: Surroundings) -> Outcome:
-    return Outcome(temperature_answer(surroundings.home(), slots_of(arguments)))
-
-
-def ask_weather(arguments: Where, surroundings: Surroundings) -> Outcome:
-    found = targets(surroundings.home(), "HassGetWeather", slots_of(arguments))
-    if not found:
-        raise ToolError("I cannot know the weather: it would need the internet or a weather station in this home.")
-    entity = found[0]
-    degrees = entity.attributes.get("temperature")
-    unit = entity.attributes.get("temperature_unit", "°C")
-    return Outcome(f"{entity.name}: {entity.state}{f', {degrees} {unit}' if degrees is not None else ''}.")
 
 
 def _nothing(slots: dict[str, Any]) -> str:
@@ -251,13 +227,6 @@ TOOLS: Final = (
         examples, asks=_asks(intent, summary))
         for intent, name, summary, arguments, said, examples in _COMMANDS
     ),
-    Tool("home.state", "tell the state of devices", Ask, ask_state, read_only,
-         ("is the front door locked", "which lights are on")),
-    Tool("home.announce", "announce something", Announcement, announce, read_only, ("announce that dinner is ready",)),
-    Tool("home.read_temperature", "tell the temperature in the home", Where, ask_temperature, read_only,
-         ("how warm is it in the living room",)),
-    Tool("home.weather", "tell the weather from a station in the home", Where, ask_weather, read_only,
-         ("what's the weather",)),
 )  # fmt: skip
 
 BY_INTENT: Final[dict[str, str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -41,7 +42,7 @@ def add(arguments: OnList, surroundings: Surroundings) -> Outcome:
     if not arguments.item.strip():
         raise Missing("item", f"What shall I put on the {_list(arguments.name, surroundings).name} list?")
     kept = _list(arguments.name, surroundings)
-    new = [part.strip() for part in _split(arguments.item)]
+    new = _split(arguments.item, kept.name)
     if len(kept.items) + len(new) > MAX_ITEMS:
         raise ToolError(f"the {kept.name} list is full ({MAX_ITEMS} items)")
     _save(ListOf(kept.name, [*kept.items, *(Item(text) for text in new)]), surroundings)
@@ -60,18 +61,44 @@ def _change(arguments: OnList, surroundings: Surroundings, remove: bool) -> Outc
     if not arguments.item.strip():
         raise Missing("item", "Which item?")
     kept = _list(arguments.name, surroundings)
-    wanted = key(arguments.item)
-    open_items = [i for i in kept.items if not i.done] if not remove else kept.items
-    match = next((i for i in open_items if key(i.text) == wanted), None)
-    match = match or next((i for i in open_items if wanted in key(i.text)), None)
-    if match is None:
+    if remove and key(arguments.item) in _EVERYTHING:
+        return clear(Named(arguments.name), surroundings)
+    whole = _on(kept, arguments.item, remove)
+    if whole is None and not arguments.name:  # "mark stamps as done": on whatever list it is
+        lists = surroundings.records.all(KIND, ListOf).values()
+        kept = next((found for found in lists if _on(found, arguments.item, remove)), kept)
+        whole = _on(kept, arguments.item, remove)
+    wanted = [whole] if whole else [_on(kept, part, remove) for part in _split(arguments.item, kept.name)]
+    missing = [part for part, item in zip(_split(arguments.item, kept.name), wanted, strict=False) if item is None]
+    found = [item for item in wanted if item is not None]
+    if not found:
         raise ToolError(f"There is no {arguments.item} on the {kept.name} list.")
-    at = kept.items.index(match)
-    middle = [] if remove else [Item(match.text, True)]
-    _save(ListOf(kept.name, [*kept.items[:at], *middle, *kept.items[at + 1 :]]), surroundings)
+    items = [Item(i.text, True) if i in found and not remove else i for i in kept.items if i not in found or not remove]
+    _save(ListOf(kept.name, items), surroundings)
+    done = ", ".join(item.text for item in found)
+    lacking = f" There is no {' and no '.join(missing)} on it." if missing else ""
     return Outcome(
-        f"{'Took' if remove else 'Ticked'} {match.text} {'off' if remove else 'off on'} the {kept.name} list."
+        f"{'Took' if remove else 'Ticked'} {done} {'off' if remove else 'off on'} the {kept.name} list.{lacking}"
     )
+
+
+def _on(kept: ListOf, text: str, done_too: bool) -> Item | None:
+    """The item that is called this, else the first that has it in its name."""
+    wanted = re.sub(r"^(?:the|an?|some) ", "", key(text))
+    items = [i for i in kept.items if done_too or not i.done]
+    return next((i for i in items if key(i.text) == wanted), None) or next(
+        (i for i in items if wanted and wanted in key(i.text)), None
+    )
+
+
+def has(arguments: OnList, surroundings: Surroundings) -> Outcome:
+    """Whether something is on a list."""
+    if not arguments.item.strip():
+        return read(Named(arguments.name), surroundings)
+    kept = _list(arguments.name, surroundings)
+    found = _on(kept, arguments.item, done_too=False)
+    text = f"Yes, {found.text} is" if found else f"No, {arguments.item} is not"
+    return Outcome(f"{text} on the {kept.name} list.", {"list": kept.name, "found": found is not None})
 
 
 def read(arguments: Named, surroundings: Surroundings) -> Outcome:
@@ -100,16 +127,31 @@ def names(arguments: Nothing, surroundings: Surroundings) -> Outcome:
     return Outcome("\n".join(f"- {v.name}: {sum(not i.done for i in v.items)} open" for v in kept))
 
 
-def _split(item: str) -> list[str]:
-    """milk, eggs and bread -> three items; "mac and cheese" stays one."""
-    if "," not in item:
-        return [item]
-    return [p for p in item.replace(", and ", ",").replace(" and ", ",").split(",") if p.strip()]
+def _split(item: str, list_name: str) -> list[str]:
+    """milk, eggs and bread -> three items. On a list of things to buy or pack "milk and eggs" are two, "mac and cheese"
+    stays one; on other lists, where "call Bob and Alice" is one thing to do, only commas separate."""
+    shops = bool(_THINGS & set(key(list_name).split()))
+    if "," not in item and not shops:
+        return [item.strip()]
+    kept_whole = _ONE_THING.sub(lambda match: match[0].replace(" ", "\0"), item)
+    parts = re.split(r",\s*(?:and\s+)?|\s+(?:and|plus|as well as)\s+", kept_whole)
+    return [p.replace("\0", " ").strip() for p in parts if p.strip()] or [item.strip()]
+
+
+_EVERYTHING: Final = frozenset({"everything", "all", "all items", "all of it", "every item", "all the items"})
+_THINGS: Final = frozenset({"shopping", "grocery", "groceries", "food", "supermarket", "market", "packing", "camping"})
+_ONE_THING: Final = re.compile(
+    r"\b(?:mac(?:aroni)? and cheese|ham and cheese|salt and vinegar|sour cream and onion|cheese and onion|"
+    r"fish and chips|gin and tonic|rum and coke|half and half|cookies and cream|peanut butter and jelly|sweet and sour|"
+    r"rice and beans|pork and beans|m and m'?s|head and shoulders|arm and hammer|ben and jerry'?s|black and white|"
+    r"salt and pepper)\b",
+    re.IGNORECASE,
+)
 
 
 def _list(name: str, surroundings: Surroundings) -> ListOf:
     device = _device(name, surroundings)
-    named = key(name).removesuffix(" list").removeprefix("my ")
+    named = re.sub(r"\bto ?dos?\b", "to do", key(name).removesuffix(" list").removeprefix("my "))
     wanted = device.name if device else SHOPPING if named in ("", "my", "the", "our", "that", "this", "it") else named
     return surroundings.records.get(KIND, key(wanted), ListOf) or ListOf(wanted)
 
@@ -131,6 +173,8 @@ TOOLS: Final = (
     Tool("list.complete", "tick something off on a list", OnList, complete, examples=("check off milk",)),
     Tool("list.remove", "take something off a list", OnList, remove, examples=("remove milk from my list",)),
     Tool("list.read", "read a list", Named, read, read_only, ("what is on my shopping list",)),
+    Tool("list.has", "tell whether something is on a list", OnList, has, read_only,
+         ("is milk on my shopping list",)),
     Tool("list.names", "tell which lists there are", Nothing, names, read_only, ("which lists do I have",)),
     Tool("list.clear", "empty a list", Named, clear, confirmed, ("clear the shopping list",),
          asks=asks_clear),

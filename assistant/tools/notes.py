@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Final
 
@@ -9,7 +10,7 @@ import msgspec
 
 from assistant.conversation import new_id
 from assistant.home.model import key
-from assistant.tools import Missing, Nothing, Outcome, Surroundings, Tool, ToolError, confirmed, read_only
+from assistant.tools import Missing, Nothing, Outcome, Surroundings, Tool, ToolError, confirmed, events, read_only
 
 NOTE: Final = "note"
 FACT: Final = "fact"
@@ -95,6 +96,10 @@ def recalled(question: str, surroundings: Surroundings) -> str:
     What was told decides only whether it is read out, never what else is done.
     """
     words = [w for w in key(question).split() if not {w, w.removesuffix("s")} & (_STOP | {"i", "am", "me", "tell"})]
+    if re.match(r"(?:when|what (?:time|day))\b", question.strip(), re.IGNORECASE):
+        entries = surroundings.records.all(events.KIND, events.Event).values()
+        if any(events.is_about(question, e.title) for e in entries):
+            return "event.find"
     if not words or (len(words) == 1 and not {"my", "i"} & set(key(question).split())):
         return ""
     for kind, tool in ((FACT, "fact.recall"), (NOTE, "note.find")):

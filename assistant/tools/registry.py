@@ -22,6 +22,7 @@ from assistant.tools import ENTRY_POINTS, Level, Missing, Outcome, Surroundings,
 
 BUILT_IN: Final = (
     "timers",
+    "what_rings",
     "alarms",
     "calculator",
     "units",
@@ -30,6 +31,7 @@ BUILT_IN: Final = (
     "notes",
     "system",
     "home_tools",
+    "home_questions",
     "writing",
     "events",
 )

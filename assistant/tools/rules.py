@@ -79,6 +79,15 @@ def _everything(asked: Asked, match: re.Match[str]) -> Arguments:
     return {"domain": ["light", "fan", "media_player", "switch"]}
 
 
+def _outside(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """Declined where nothing says "outside": a sentence may know better."""
+    return {"outside": True} if re.search(r"\bout", asked.text, re.IGNORECASE) else None
+
+
+def _humidity(asked: Asked, match: re.Match[str]) -> Arguments:
+    return {"area": match.group("area"), "device_class": "humidity"}
+
+
 def _none(asked: Asked, match: re.Match[str]) -> Arguments:
     return {}
 
@@ -110,11 +119,18 @@ _MAKERS: Final[dict[str, Build]] = {
     "only_duration": rules_of_timers.only_duration,
     "timer_change": rules_of_timers.timer_change,
     "timer_named": rules_of_timers.timer_named,
+    "snooze": rules_of_timers.snooze,
+    "renamed": rules_of_timers.renamed,
+    "restarted": rules_of_timers.restarted,
+    "shifted": rules_of_alarms.shifted,
     "about_timers": _about_timers,
     "until_time": rules_of_values.until_time,
     "between": rules_of_values.between,
     "until": rules_of_values.until,
     "place": rules_of_values.place,
+    "later": rules_of_values.later,
+    "share": rules_of_values.share,
+    "several_numbers": rules_of_values.several_numbers,
     "day": rules_of_values.day,
     "conversion": rules_of_values.conversion,
     "sum": rules_of_values.sum,
@@ -122,6 +138,11 @@ _MAKERS: Final[dict[str, Build]] = {
     "translation": rules_of_texts.translation,
     "event": rules_of_texts.event,
     "stretch": rules_of_texts.stretch,
+    "next": rules_of_texts.following,
+    "event_moved": rules_of_texts.moved,
+    "event_timed": rules_of_texts.timed,
+    "outside": _outside,
+    "humidity": _humidity,
     "weather": _weather,
 }
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from assistant.tools.asked import Arguments, Asked
-from assistant.tools.quantities import Found
+from assistant.tools.quantities import Found, find
 
 _DAYS: Final = {
     name: n for n, name in enumerate(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"])
@@ -86,6 +86,27 @@ def moved(asked: Asked, match: re.Match[str]) -> Arguments | None:
     return {"words": about.strip(), "at": iso(_morning(at, told) if kind == "alarm" else at)}
 
 
+def shifted(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """By how much: push my alarm back 15 minutes; bring the reminder forward by an hour; ... half an hour earlier."""
+    seconds = shift_s(asked.text, match.group("by"), asked.now)
+    about = match.groupdict().get("about") or match.group("words") or ""
+    return {"words": about.strip(), "by_s": seconds} if seconds else None
+
+
+_WHICH_WAY: Final = re.compile(r"\s*\b(?:later|earlier|sooner|back|forward)\b\s*", re.IGNORECASE)
+
+
+def shift_s(text: str, by: str, now: datetime) -> float:
+    """Seconds, negative for earlier; 0 if `by` is anything else than a length and which way."""
+    words = _WHICH_WAY.sub(" ", by).strip(" .")
+    found = find(words, now, ("duration",))
+    if not found or found[0].start or found[0].end < len(words):
+        return 0.0
+    earlier = re.search(r"\b(?:earlier|sooner)\b|\bbring\b.*\b(?:forward|up)\b", text, re.IGNORECASE)
+    seconds = float(found[0].value.seconds)
+    return -seconds if earlier else seconds
+
+
 def alarm(asked: Asked, match: re.Match[str]) -> Arguments | None:
     asked = Asked(re.sub(r"\b(alarm )for (?=\d{1,2}\b)", r"\1at ", asked.text, flags=re.IGNORECASE), asked.now)
     weekdays = _weekdays(asked.text)
@@ -96,13 +117,16 @@ def alarm(asked: Asked, match: re.Match[str]) -> Arguments | None:
         at = at.replace(year=asked.now.year, month=asked.now.month, day=asked.now.day)
     if at is not None:
         at = _morning(at, asked)
-    return {"at": iso(at), "weekdays": weekdays or None}
+    named = re.search(
+        r"\b(?:called|named|labell?ed) [\"']?([\w' -]{1,40}?)[\"']?(?: (?:for|at)\b|$)", asked.text, re.IGNORECASE
+    )
+    return {"at": iso(at), "weekdays": weekdays or None, "name": named[1] if named else ""}
 
 
 def _morning(at: datetime, asked: Asked) -> datetime:
-    """Who says "wake me at 7" in the evening or without pm means the morning."""
+    """Who says "wake me at 7" in the evening or without pm means the morning; "12:30" is by day."""
     times = [f for f in asked.find("time", "datetime") if f.value.time is not None and f.value.time.ambiguous]
-    if times and at.hour >= 12 and re.search(r"\bwake\b|\balarm\b", asked.text, re.IGNORECASE):
+    if times and at.hour > 12 and re.search(r"\bwake\b|\balarm\b", asked.text, re.IGNORECASE):
         morning = at - timedelta(hours=12)
         return morning if morning > asked.now.replace(tzinfo=morning.tzinfo) else morning + timedelta(days=1)
     return at

@@ -25,7 +25,16 @@ def translation(asked: Asked, match: re.Match[str]) -> Arguments | None:
 
 def event(asked: Asked, match: re.Match[str]) -> Arguments | None:
     """The title without the words that told when."""
-    words = f"{match['title']} {match['rest']}".strip()
+    return _entry(f"{match['title']} {match['rest']}".strip(), asked)
+
+
+def timed(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """An entry for which nothing says "calendar": declined where no time is told."""
+    entry = _entry(match["title"], asked)
+    return entry if entry["at"] else None
+
+
+def _entry(words: str, asked: Asked) -> Arguments:
     at, read = merged(Asked(words, asked.now))
     for found in sorted(read, key=lambda f: -f.start):
         words = words[: found.start] + words[found.end :]
@@ -40,3 +49,19 @@ def stretch(asked: Asked, match: re.Match[str]) -> Arguments | None:
     when = match["when"].strip(" ?.").removesuffix("'s")
     when = re.sub(r"^(?:for|on|in)\s+", "", when)
     return {"when": when} if not when or find(when, asked.now, ("span", "date", "datetime", "time")) else None
+
+
+def following(asked: Asked, match: re.Match[str]) -> Arguments:
+    return {"first": True}
+
+
+def moved(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """Another day or time for an entry; what is not said stays as it was."""
+    at, read = merged(Asked(match["when"], asked.now))
+    if at is None:
+        return None
+    groups = match.groupdict()
+    title = groups.get("title") or groups.get("title2") or ""
+    kinds = {f.kind for f in read}
+    day, time = bool(kinds & {"date", "datetime"}), bool(kinds & {"time", "datetime"})
+    return {"title": title, "day": iso(at)[:10] if day else "", "time": iso(at)[11:] if time else ""}

@@ -19,6 +19,9 @@ def timer(asked: Asked, match: re.Match[str]) -> Arguments | None:
     if not durations:
         bare = _BARE.fullmatch(asked.text)
         word = (bare.group("word") or "") if bare else ""
+        if bare is None and (number := _BARE_MINUTES.fullmatch(asked.text)):
+            word = "" if (number["word"] or "").casefold() in _NOT_A_NAME else number["word"] or ""
+            return {"minutes": int(number["n"]), "name": name or word}
         return {"name": name or ("" if word.casefold() in _NOT_A_NAME else word)} if bare else None
     found = durations[0]
     if not name:
@@ -37,6 +40,9 @@ def timer(asked: Asked, match: re.Match[str]) -> Arguments | None:
 _SET: Final = r"(?:set|start|create|make|give me|put on|put|begin|run|i need|add|new)\s+(?:me )?(?:up )?"
 _BARE: Final = re.compile(
     _SET + r"(?:a |an |another |the |new )*(?:(?P<word>[a-z]+) )?timer(?: (?:called|named) .+| for)?", re.IGNORECASE
+)
+_BARE_MINUTES: Final = re.compile(
+    _SET + r"(?:a |an |another |the |new )*(?:(?P<word>[a-z]+) )?timer (?:for|of) (?P<n>\d{1,3})", re.IGNORECASE
 )
 _STARTS_TIMER: Final = re.compile(
     _SET + r".*\btimer\b|(?:.* )?timer(?: for| of)?\b.*\d|(?:a |an )?[\w -]+ timer$|timer for\b|time me for\b",
@@ -58,6 +64,13 @@ def only_duration(asked: Asked, match: re.Match[str]) -> Arguments | None:
 
 
 def timer_change(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """What follows "add" or "take" must be the length: "add milk to the list and set a timer" changes none."""
+    at_once = re.match(
+        r"(?:add|give me|put|take|remove|subtract)\s+(?:(?:another|an extra|about|on)\s+)?", asked.text, re.I
+    )
+    durations = asked.find("duration")
+    if at_once and durations and asked.text[at_once.end() : durations[0].start].strip():
+        return None
     found = only_duration(asked, match)
     named = re.search(r"\b(?:the|my) ([a-z]+) timer\b", asked.text, re.IGNORECASE)
     name = named.group(1) if named and named.group(1).casefold() not in _NOT_A_NAME else ""
@@ -67,3 +80,37 @@ def timer_change(asked: Asked, match: re.Match[str]) -> Arguments | None:
 def timer_named(asked: Asked, match: re.Match[str]) -> Arguments:
     name = (match.groupdict().get("name") or "").strip()
     return {"name": "" if name.casefold() in _NOT_A_NAME else name}
+
+
+def snooze(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """snooze for 5 minutes; remind me again in an hour; five more minutes."""
+    durations = asked.find("duration", "datetime")
+    if not durations:
+        return {} if not re.search(r"\bmore\b", asked.text, re.IGNORECASE) else _minutes_more(asked)
+    if durations[0].kind == "duration":
+        return length(durations[0].value)
+    inner = Asked(asked.text.casefold().replace(" in ", " for "), asked.now).find("duration")
+    return length(inner[0].value) if inner else None
+
+
+def _minutes_more(asked: Asked) -> Arguments | None:
+    """five more minutes: the number stands before "more"."""
+    numbers = re.search(r"([\w-]+) more (?:minutes?|mins?)", asked.text, re.IGNORECASE)
+    found = Asked(f"{numbers.group(1)} minutes", asked.now).find("duration") if numbers else []
+    return length(found[0].value) if found else None
+
+
+def renamed(asked: Asked, match: re.Match[str]) -> Arguments:
+    return {**_which(match.group("name") or "", asked), "new_name": match.group("new_name").strip(" .\"'")}
+
+
+def restarted(asked: Asked, match: re.Match[str]) -> Arguments:
+    return _which(match.group("name") or match.group("name2") or "", asked)
+
+
+def _which(words: str, asked: Asked) -> Arguments:
+    """A timer told by its name, or by its length: "the 5 minute timer"."""
+    found = Asked(words, asked.now).find("duration")
+    if found:
+        return {f"start_{unit}": n for unit, n in length(found[0].value).items()}
+    return {"name": "" if words.casefold() in _NOT_A_NAME else words}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from assistant.tools import calculator, units
 from assistant.tools.asked import Arguments, Asked
@@ -62,19 +63,55 @@ def discount(asked: Asked, match: re.Match[str]) -> Arguments:
     return {"expression": f"{of} * (100 - {percent}) / 100" if left else f"{percent}% of {of}"}
 
 
+def several_numbers(asked: Asked, match: re.Match[str]) -> Arguments:
+    """the average of 4, 8 and 15; add 15 and 27."""
+    written = re.findall(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?", match.group("numbers"))
+    numbers = [n.replace(",", "") for n in written]
+    added = " + ".join(numbers)
+    averaged = (match.groupdict().get("what") or "").casefold() in ("average", "mean")
+    return {"expression": f"({added}) / {len(numbers)}" if averaged else added}
+
+
+_SHARES: Final = {"half": (1, 2), "third": (1, 3), "thirds": (1, 3), "quarter": (1, 4), "quarters": (1, 4),
+                  "fifth": (1, 5), "fifths": (1, 5), "tenth": (1, 10)}  # fmt: skip
+
+
+def share(asked: Asked, match: re.Match[str]) -> Arguments:
+    """half of 37; a third of 90; two thirds of 12."""
+    *many, name = match.group("share").casefold().split()
+    over, under = _SHARES[name]
+    over *= {"two": 2, "three": 3}.get("".join(many), 1)
+    of = match.group("of").replace(",", "")
+    return {"expression": f"{of} / {under}" if over == 1 else f"{of} * {over} / {under}"}
+
+
+def later(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """A moment told from now or by the clock, here or in another place."""
+    when, place = match.group("when").strip(), (match.group("place") or "").strip()
+    found = find(when, asked.now, ("time", "datetime"))
+    whole = found and found[0].start == 0 and found[0].end >= len(when) - 1
+    return {"when": when, "place": place} if whole and (not place or knows_place(place)) else None
+
+
 def place(asked: Asked, match: re.Match[str]) -> Arguments | None:
     place = match.group("place").strip()
     return {"place": place} if knows_place(place) else None
 
 
 def until(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """`unit` where weeks are asked for; `since` where the day is past."""
     found = find(match.group("end"), asked.now, ("date", "datetime"))
-    return {"end": match.group("end")} if found else None
+    since = match.group("which").casefold() == "since"
+    return {"end": match.group("end"), "unit": _weeks(match), "since": since or None} if found else None
+
+
+def _weeks(match: re.Match[str]) -> str:
+    return "weeks" if (match.groupdict().get("unit") or "").casefold() == "weeks" else ""
 
 
 def between(asked: Asked, match: re.Match[str]) -> Arguments | None:
     both = [find(match.group(g), asked.now, ("date", "datetime")) for g in ("start", "end")]
-    return {"start": match.group("start"), "end": match.group("end")} if all(both) else None
+    return {"start": match.group("start"), "end": match.group("end"), "unit": _weeks(match)} if all(both) else None
 
 
 def day(asked: Asked, match: re.Match[str]) -> Arguments | None:

@@ -8,6 +8,7 @@ a crash between the two loses nothing, and nothing starts to ring twice.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -109,7 +110,7 @@ def remaining_s(timer: Timer, clock: Clock) -> float:
     """Seconds until it rings; negative: it is late."""
     if timer.left_s is not None:
         return timer.left_s
-    if timer.due_local:
+    if timer.due_local and not timer.boot:  # a snoozed alarm counts like a timer
         return local_to_wall(timer.due_local, clock) - clock.wall_s()
     if timer.boot == clock.boot():
         return timer.due_running_s - clock.running_s()
@@ -233,12 +234,15 @@ def spoken_time(moment: datetime, now: datetime) -> str:
 
 
 def timer_words(timer: Timer) -> str:
-    """What to call it: "pizza timer", "10 minutes timer", "reminder to call mum"."""
+    """What to call it: "pizza timer", "10 minute timer", "reminder to call mum"."""
     if timer.kind == "reminder":
         return f"reminder to {timer.message}" if timer.message else "reminder"
+    if timer.command:
+        return f"“{timer.command}”"
     if timer.name:
         return f"{timer.name} {timer.kind}"
-    return f"{spoken_s(timer.total_s)} timer" if timer.kind == "timer" else timer.kind
+    length = re.sub(r"s\b", "", spoken_s(timer.total_s))
+    return f"{length} timer" if timer.kind == "timer" else timer.kind
 
 
 def all_timers(records: Records) -> dict[str, Timer]:

@@ -3,6 +3,7 @@ newest."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final
 
 import msgspec
@@ -19,7 +20,6 @@ from assistant.tools.timekeeping import (
     all_timers,
     as_data,
     in_s,
-    next_time,
     remaining_s,
     spoken_s,
     timer_words,
@@ -43,6 +43,10 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def start_s(self) -> float:
         return self.start_hours * 3600 + self.start_minutes * 60 + self.start_seconds
+
+
+class Rename(Which, frozen=True, kw_only=True):
+    new_name: Words = ""
 
 
 class Length(Which, frozen=True, kw_only=True):
@@ -79,7 +83,8 @@ def require_owner(surroundings: Surroundings, what: str = "timer") -> None:
 
 def keep(timer: Timer, surroundings: Surroundings) -> None:
     """Store a new or changed timer and have it watched."""
-    if len(all_timers(surroundings.records)) >= MAX_TIMERS:
+    known = all_timers(surroundings.records)
+    if timer.id not in known and len(known) >= MAX_TIMERS:
         raise ToolError(f"there are {MAX_TIMERS} timers already; cancel some first")
     surroundings.records.put(KIND, timer.id, timer)
     surroundings.changed_timers()
@@ -92,8 +97,10 @@ def start(arguments: Start, surroundings: Surroundings) -> Outcome:
     if length_s > MAX_S:
         raise ToolError("a timer can run for a year at most; a reminder can be set for a date")
     require_owner(surroundings)
-    timer = Timer(new_id(), "timer", arguments.name, command=arguments.conversation_command, total_s=length_s,
-                  area=arguments.area)  # fmt: skip
+    timer = Timer(
+        new_id(), "timer", bare_name(arguments.name), command=arguments.conversation_command, total_s=length_s,
+        area=arguments.area,
+    )  # fmt: skip
     timer = in_s(timer, length_s, clock_of(surroundings))
     keep(timer, surroundings)
     if timer.command:
@@ -102,11 +109,19 @@ def start(arguments: Start, surroundings: Surroundings) -> Outcome:
     return Outcome(f"Timer set for {spoken_s(length_s)}{named}.", as_data(timer))
 
 
+def bare_name(name: str) -> str:
+    """ "the laundry" -> "laundry"."""
+    return re.sub(r"^(?:the|my|our|an?) (?=\w)", "", name.strip(), flags=re.IGNORECASE)
+
+
 def find(which: Which, surroundings: Surroundings, kind: str = "timer") -> Timer:
     """The one timer meant: by what was said, else the one that rings, else the only or the newest one."""
     timers = [t for t in all_timers(surroundings.records).values() if t.kind == kind]
     if which.name:
-        timers = [t for t in timers if key(which.name) in (key(t.name), key(t.message))]
+        name = key(bare_name(which.name))
+        timers = [t for t in timers if name in (key(t.name), key(t.message))] or [
+            t for t in timers if name and name in key(t.name).split()
+        ]
     if which.area:
         timers = [t for t in timers if key(t.area) == key(which.area)] or [
             t for t in timers if key(t.name) == key(which.area)
@@ -210,17 +225,23 @@ def _left(timer: Timer, left_s: float) -> str:
     return "ringing" if timer.ringing else f"{spoken_s(left_s)} left{' (paused)' if timer.paused else ''}"
 
 
-def stop(arguments: Nothing, surroundings: Surroundings) -> Outcome:
-    """Stop what rings."""
-    ringing = [t for t in all_timers(surroundings.records).values() if t.ringing]
-    for timer in ringing:
-        following = next_time(timer, clock_of(surroundings))
-        if following is None:
-            surroundings.records.delete(KIND, timer.id)
-        else:
-            surroundings.records.put(KIND, timer.id, following)
-    surroundings.changed_timers()
-    return Outcome("Stopped." if ringing else "Nothing is ringing.")
+def rename(arguments: Rename, surroundings: Surroundings) -> Outcome:
+    if not arguments.new_name.strip():
+        raise Missing("new_name", "What shall I call it?")
+    timer = find(arguments, surroundings)
+    renamed = msgspec.structs.replace(timer, name=arguments.new_name.strip())
+    surroundings.records.put(KIND, timer.id, renamed)
+    return Outcome(f"The {timer_words(timer)} is now the {timer_words(renamed)}.", as_data(renamed))
+
+
+def restart(which: Which, surroundings: Surroundings) -> Outcome:
+    """From its full length again; a paused one runs on."""
+    timer = find(which, surroundings)
+    if timer.paused:
+        return resume(which, surroundings)
+    require_owner(surroundings)
+    keep(in_s(timer, timer.total_s, clock_of(surroundings)), surroundings)
+    return Outcome(f"The {timer_words(timer)} starts again: {spoken_s(timer.total_s)}.", as_data(timer))
 
 
 TOOLS: Final = (
@@ -234,5 +255,7 @@ TOOLS: Final = (
     Tool("timer.pause", "pause a timer", Which, pause, examples=("pause the timer",)),
     Tool("timer.resume", "let a paused timer run on", Which, resume, examples=("resume the timer",)),
     Tool("timer.status", "tell how much time is left", Which, status, read_only, ("how long is left on the timer",)),
-    Tool("timer.stop", "stop what is ringing", Nothing, stop, examples=("stop",)),
+    Tool("timer.rename", "give a timer another name", Rename, rename, examples=("rename the timer to pasta",)),
+    Tool("timer.restart", "start a timer again from its full length", Which, restart,
+         examples=("restart the timer",)),
 )  # fmt: skip

@@ -159,7 +159,13 @@ def convert(value: Fraction, unit: str, to: str) -> Fraction:
     try:
         return Fraction(_registry().Quantity(value, source).to(target).magnitude)
     except pint.DimensionalityError:
+        fluid = [_FLUID.get(u.casefold().strip(), u) for u in (unit, to)]
+        if fluid != [unit, to]:  # the ounces in a gallon are no weight
+            return convert(value, *fluid)
         raise ToolError(f"{unit} and {to} do not measure the same thing") from None
+
+
+_FLUID: Final = dict.fromkeys(("ounce", "ounces", "oz"), "fluid ounces")
 
 
 def run(arguments: Conversion, surroundings: Surroundings) -> Outcome:

@@ -1,0 +1,181 @@
+"""Several actions in one request: those that are joined by words, and those that one verb holds together.
+
+"turn on the lamp and set a timer"         two requests, each understood alone
+"turn on the lamp and the heater"          the second borrows the verb of the first
+"set two timers for 5 and 10 minutes"      one sentence, two calls
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from assistant.tools.asked import length
+from assistant.tools.calls import Call
+from assistant.tools.quantities import Found, find
+from assistant.tools.rules import plain, ruled
+
+MAX_ACTIONS: Final = 6
+AND: Final = re.compile(r"\s*(?:;|,? and then |,? then |,? and also |, and |,? and |, )\s*", re.IGNORECASE)
+
+_NUMBER: Final = (
+    r"(?:\d+(?:\.\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|twenty[- ]five|"
+    r"thirty|forty|forty[- ]five|fifty|sixty|ninety)"
+)
+_SHARED_UNIT: Final = re.compile(
+    rf"\b({_NUMBER}(?:(?:,? and |, ){_NUMBER})+)[ -](hours?|minutes?|mins?|seconds?|secs?)\b", re.IGNORECASE
+)
+_HOW_MANY: Final = re.compile(
+    r"\b(two|three|four|five|six|[2-6]|a couple of)(?! (?:hour|min|sec))(?: [\w-]+){0,3} timers\b", re.IGNORECASE
+)
+_COUNTS: Final = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "a couple of": 2}
+_STARTS: Final = re.compile(r"(?:set|start|create|make|give me|put on|begin|run|i need)\b", re.IGNORECASE)
+_SHARED_NOUN: Final = re.compile(r"\ban? (?:[\w-]+ ){1,3}and an? (?:[\w-]+ ){1,3}timer$", re.IGNORECASE)
+_MORE_TIMERS: Final = re.compile(r"\btimers\b|\btimer\b.*(?:\band|,) (?:another|one|another one)\b", re.IGNORECASE)
+_NAME: Final = r"(?:the |my )?([a-z][\w' -]{0,30}?)"
+_NAMED_BEHIND: Final = re.compile(rf"\s*(?:timers? )?(?:for|called|named) {_NAME}\s*(?:[,;]|\band\b|$)", re.IGNORECASE)
+_NAMED_BEFORE: Final = re.compile(rf"\b(?:called|named) {_NAME} for $|\bone for {_NAME} (?:for|at) $", re.IGNORECASE)
+_ALARMS: Final = re.compile(
+    r"(?P<head>wake me(?: up)?|(?:set|create|make|add|i need)\b.*?\balarms?)(?P<one>,? one)? (?:for|at) (?P<times>.+)",
+    re.IGNORECASE,
+)
+_NEXT_TIME: Final = re.compile(
+    r"\s*(?:,? and |, )(?:another |then )?(?:one |alarm )?(?:for |at )?(?:another |one )?", re.IGNORECASE
+)
+
+
+def unfolded(text: str, now: datetime) -> list[Call]:
+    """The calls of a sentence in which one verb starts several timers or alarms; none if it is no such sentence."""
+    words = plain(text)
+    return _timers(words, now) or _alarms(words, now)
+
+
+def joined(text: str, one: Callable[[str], list[Call]]) -> list[Call] | None:
+    """Several requests in one, if every part of it is one; `one` finds the meanings of a part.
+
+    A part may borrow the verb of the first. What is no request alone is tried with the part behind it ("add milk",
+    "eggs to the list").
+    """
+    parts = [p for p in AND.split(text) if p.strip()]
+    if not 1 < len(parts) <= MAX_ACTIONS:
+        return None
+    calls: list[Call] = []
+    opening: list[str] = []
+    held = ""
+    for number, part in enumerate(parts):
+        whole = f"{held} and {part}" if held else part
+        found = _borrowing(whole, opening, one)
+        if not found:
+            if number == len(parts) - 1:
+                return None
+            held = whole
+            continue
+        held = ""
+        opening = opening or plain(whole).split()
+        calls.append(found[0])
+    return calls if len(calls) > 1 else None
+
+
+def _borrowing(part: str, opening: list[str], one: Callable[[str], list[Call]]) -> list[Call]:
+    found = one(part)
+    reminds = opening[:2] == ["remind", "me"]
+    for n in (2,) if reminds else range(min(4, len(opening)), 0, -1):
+        if found:
+            break
+        found = one(" ".join([*opening[:n], part]))
+    return found
+
+
+def deferred(text: str, now: datetime, one: Callable[[str], list[Call]]) -> list[Call]:
+    """ "turn on the lamp at 7 pm": later; "turn on the lamp for 10 minutes": now, and the opposite later."""
+    words = plain(text)
+    found = find(words, now, ("time", "datetime", "duration"))
+    if not found or found[-1].end < len(words):
+        return []
+    when = found[-1]
+    before = re.fullmatch(r"(.+?),? (at|for)(?: the next)? ?", words[: when.start], re.IGNORECASE)
+    before = before or re.fullmatch(r"(.+?)(),? ?", words[: when.start]) if when.kind != "duration" else before
+    calls = one(before[1]) if before else []
+    if before is None or not calls or not calls[0].tool.startswith(_DEVICES):
+        return []
+    if when.kind != "duration":
+        left_s = round((when.value.at.replace(tzinfo=now.tzinfo) - now).total_seconds())
+        hours, rest = divmod(left_s, 3600)
+        lasting = {k: v for k, v in (("hours", hours), ("minutes", rest // 60), ("seconds", rest % 60)) if v}
+        return (
+            [Call("timer.start", {**lasting, "conversation_command": before[1]}, source="rules")] if left_s > 0 else []
+        )
+    opposite = _OPPOSITE.sub(lambda m: _OPPOSITES[m[0].casefold()], before[1], count=1)
+    if opposite == before[1] or not one(opposite):
+        return []
+    return [calls[0], Call("timer.start", {**length(when.value), "conversation_command": opposite}, source="rules")]
+
+
+_DEVICES: Final = (
+    "home.turn",
+    "home.light",
+    "home.position",
+    "home.temperature",
+    "home.fan",
+    "media.",
+    "vacuum.",
+    "mower.",
+)
+_OPPOSITES: Final = {"on": "off", "off": "on", "open": "close", "close": "open", "mute": "unmute", "unmute": "mute"}
+_OPPOSITE: Final = re.compile(r"\b(?:on|off|open|close|mute|unmute)\b", re.IGNORECASE)
+
+
+def _timers(words: str, now: datetime) -> list[Call]:
+    """set two timers for 5 and 10 minutes; set a 5 minute and a 10 minute timer; set three 2 minute timers."""
+    if not _STARTS.match(words) or not re.search(r"\btimers?\b", words, re.IGNORECASE):
+        return []
+    counted = _HOW_MANY.search(words)
+    if not counted and not _MORE_TIMERS.search(words) and not _SHARED_NOUN.search(words):
+        return []
+    spread = _SHARED_UNIT.sub(_each_with_unit, words)
+    found = find(spread, now, ("duration",))
+    n = _COUNTS.get(counted[1].casefold(), 0) or int(counted[1]) if counted else len(found)
+    if n > len(found) == 1:
+        return [Call("timer.start", length(found[0].value), source="rules")] * n
+    if len(found) != n or n < 2 or n > MAX_ACTIONS:
+        return []
+    return [Call("timer.start", _timer_of(spread, found, at), source="rules") for at in range(n)]
+
+
+def _each_with_unit(match: re.Match[str]) -> str:
+    numbers = re.findall(_NUMBER, match[1], re.IGNORECASE)
+    return " and ".join(f"{number} {match[2]}" for number in numbers)
+
+
+def _timer_of(text: str, found: list[Found], at: int) -> dict[str, Any]:
+    """The length, and the name that stands behind or before it."""
+    before = text[found[at - 1].end if at else 0 : found[at].start]
+    behind = text[found[at].end : found[at + 1].start if at + 1 < len(found) else len(text)]
+    named = _NAMED_BEFORE.search(before) or _NAMED_BEHIND.match(behind)
+    name = next((g for g in named.groups() if g), "") if named else ""
+    return {**length(found[at].value), **({"name": name.strip()} if name else {})}
+
+
+def _alarms(words: str, now: datetime) -> list[Call]:
+    """set an alarm for 8 and another for 9; wake me at 7 and 7:30 tomorrow: what is said once counts for each."""
+    match = _ALARMS.fullmatch(words)
+    if match is None:
+        return []
+    times = match["times"]
+    once = re.search(r"\s+(?:tomorrow|today|tonight|(?:on|every) [\w ,]+?)$", times, re.IGNORECASE)
+    shared = once[0] if once else ""
+    parts = _NEXT_TIME.split(times.removesuffix(shared))
+    half = re.search(r"\s?(?:am|pm|a\.m\.|p\.m\.)$", parts[-1], re.IGNORECASE)
+    calls = []
+    for part in parts:
+        with_half = part + half[0] if half and re.fullmatch(r"\d{1,2}(?::\d\d)?", part) else part
+        at = find(f"at {with_half}", now, ("time", "datetime"))
+        if not at or at[0].start != 0 or at[0].end != len(with_half) + 3:
+            return []
+        read = ruled(f"set an alarm at {with_half}{shared}", now)
+        if not read or read[0].tool != "alarm.set" or not read[0].arguments.get("at"):
+            return []
+        calls.append(Call("alarm.set", read[0].arguments, source="rules"))
+    return calls if 1 < len(calls) <= MAX_ACTIONS else []
