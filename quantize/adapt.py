@@ -107,7 +107,7 @@ def answer_loss(model: Model, language: Language) -> Callable[[Tensor], Tensor]:
 
     def loss(ids: Tensor) -> Tensor:
         answers = (ids == language.separator).cumsum(1).bool()[:, :-1] & (ids[:, 1:] != language.padding)
-        with disable_input_dtype_casting(model):  # the adapter multiplies in the base's precision, not by way of float32
+        with disable_input_dtype_casting(model):  # the adapter multiplies as the base does
             hidden = plain.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
         return by_labels(plain.lm_head(hidden[answers]), ids[:, 1:][answers])
 
