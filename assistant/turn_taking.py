@@ -10,8 +10,10 @@ import re
 COMPLETE_PROBABILITY = 0.5
 SURE_PROBABILITY = 0.9
 SURE_HOLD_MS = 128.0  # silence after a sentence that sounds finished
-COMPLETE_HOLD_MS = 256.0  # ... that probably is
+PERHAPS_HOLD_MS = 1100.0  # ... that may be: half of the sentences cut at a pause that got less were answered too early
 UNFINISHED_HOLD_MS = 1400.0  # ... that sounds cut off: people think for a second
+COMMAND_HOLD_MS = 256.0  # ... that is a whole command and may be finished
+COMMAND_UNFINISHED_HOLD_MS = 704.0  # ... that is one and sounds cut off: "turn off the lights", "in the kitchen"
 
 _STOPS = {
     *("stop", "stop it", "please stop", "stop talking", "stop please", "okay stop", "ok stop", "cancel", "be quiet"),
@@ -99,7 +101,14 @@ def hold_ms(complete_probability: float, text: str | None = None) -> float:
     """How long to wait after a soft end, from the turn model's judgement and, once known, from the words."""
     if complete_probability < COMPLETE_PROBABILITY or (text is not None and is_unfinished(text)):
         return UNFINISHED_HOLD_MS
-    return SURE_HOLD_MS if complete_probability >= SURE_PROBABILITY else COMPLETE_HOLD_MS
+    return SURE_HOLD_MS if complete_probability >= SURE_PROBABILITY else PERHAPS_HOLD_MS
+
+
+def command_hold_ms(complete_probability: float | None) -> float:
+    """How long to wait after words that are a whole command; the turn model's judgement is None until it is known."""
+    if complete_probability is None or complete_probability < COMPLETE_PROBABILITY:
+        return COMMAND_UNFINISHED_HOLD_MS
+    return SURE_HOLD_MS if complete_probability >= SURE_PROBABILITY else COMMAND_HOLD_MS
 
 
 def patience_s(reply: str, question: str = "") -> float:

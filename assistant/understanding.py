@@ -48,10 +48,11 @@ class Manner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """The words, "" for none, and the answer begun to them, if it was."""
+    """The words, "" for none, and the answer begun to them, if it was. `error`: why recognition failed, if it did."""
 
     text: str
     answer: SpokenAnswer | None = None
+    error: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -72,8 +73,8 @@ class Guess:
             return None
         try:
             return self.understood.result()
-        except AssistantError:
-            return Heard("")
+        except AssistantError as error:
+            return Heard("", error=str(error))
 
     def hold_ms(self) -> float | None:
         """How long the pause must last, each time something new is known about it; None otherwise."""
@@ -83,14 +84,13 @@ class Guess:
             return None
         self._held_for = known
         text = None if heard is None else heard.text
+        complete: float | None = None
+        if self.complete.done():
+            complete = 0.0 if self.complete.exception() else self.complete.result()
         by_rule = heard is not None and heard.answer is not None and heard.answer.by_rule
-        # a whole command, whatever it sounds like, is not held for longer and need not wait for the judgement
-        longest_ms = turn_taking.COMPLETE_HOLD_MS if by_rule and not turn_taking.is_unfinished(text or "") else None
-        if not self.complete.done():
-            return longest_ms
-        complete = 0.0 if self.complete.exception() else self.complete.result()
-        hold_ms = turn_taking.hold_ms(complete, text)
-        return hold_ms if longest_ms is None else min(hold_ms, longest_ms)
+        if by_rule and not turn_taking.is_unfinished(text or ""):
+            return turn_taking.command_hold_ms(complete)
+        return None if complete is None else turn_taking.hold_ms(complete, text)
 
     def wait(self) -> None:
         """Until everything is known and the answer has something to say."""

@@ -32,6 +32,7 @@ VOICE = "voice-en-us-joe"
 TURN_JUDGE = "smart-turn"
 _LIBRARIES = ("ctranslate2", "miniaudio", "onnxruntime", "piper", "tokenizers")
 _MAX_HOT_WORDS = 100  # names that are told to recognition, which minds the unusual ones
+_ANY_RATE_HZ = 22_050  # of a voice that is not loaded yet
 _MODEL_NICENESS, _JUDGE_NICENESS = 5, 10
 
 
@@ -45,6 +46,14 @@ def require_installed() -> Store:
         commands = "; ".join(f"assistant models pull {name}" for name in absent)
         raise ModelMissingError(f"the voice needs {len(absent)} more model(s); run: {commands}")
     return store
+
+
+def require_sound(settings: Settings) -> None:
+    """Open the microphone and the speaker and close them again: what is wrong with them is told before models load.
+
+    Raises AudioError.
+    """
+    AudioProcess(Setup(_ANY_RATE_HZ, microphone=settings.microphone, speaker=settings.speaker)).close()
 
 
 @contextlib.contextmanager

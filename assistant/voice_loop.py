@@ -26,10 +26,11 @@ from assistant.engines import LanguageModel
 from assistant.engines.hearing import Transcriber, TurnJudge, Voice
 from assistant.session import Chat
 from assistant.turn import Turn
-from assistant.understanding import Guess, Understanding
+from assistant.understanding import Guess, Heard, Understanding
 from assistant.voice_events import Answering, Caption, EchoBadge, Level, Notice, Phase, PhaseChanged, VoiceEvent
 from assistant.voice_turn import SpokenAnswer, rehearse
 
+NOT_CAUGHT = "I did not catch that"
 _LEVEL_EVERY = 4  # frames
 _STOPPED_S = 1.0  # the longest wait for a cancelled answer to leave the conversation as it was heard
 
@@ -220,6 +221,7 @@ class VoiceLoop:
         heard = guess.heard(wait=True)
         if heard is None or not heard.text or self._understanding.is_reaction(heard.text, self._over_answer):
             guess.turn.cancel()
+            self._tell_rejected(heard)
             return
         if self._speaking is not None:  # the clock said resume, the words say otherwise
             self._stop_speaking()
@@ -229,6 +231,13 @@ class VoiceLoop:
         answer = heard.answer or self._understanding.answer(heard.text)
         self._speaking = _Speaking(answer, guess, ended, self._now)
         answer.commit(self._speaker)
+
+    def _tell_rejected(self, heard: Heard | None) -> None:
+        """Something was said and nothing comes of it: on the screen alone, because it may have been the door."""
+        if heard is not None and heard.error:
+            self._told.append(Notice(heard.error))
+        elif heard is not None and not heard.text and not self._over_answer:
+            self._told.append(Caption(NOT_CAUGHT))
 
     # -- speaking -----------------------------------------------------------------------------------------------------
 

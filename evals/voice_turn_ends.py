@@ -59,7 +59,7 @@ def hold_of_whole(sentences: Sequence[Floats], transcriber: Transcriber, judge: 
 
 
 def answered_too_early(sentences: Sequence[Floats], transcriber: Transcriber, judge: TurnJudge) -> list[float]:
-    """For each sentence, cut at its longest gap and gone on with after PAUSE_S: 1 if a turn ended in the pause."""
+    """For each sentence, cut at its longest gap and gone on with after PAUSE_S: 1 if a turn ended before that."""
     early = []
     for number, sentence in enumerate(sentences):
         cut = gap(sentence)
@@ -67,18 +67,23 @@ def answered_too_early(sentences: Sequence[Floats], transcriber: Transcriber, ju
             continue
         pause = np.zeros(int(PAUSE_S * RATE_HZ), np.float32)
         whole = _in_a_room(np.concatenate([sentence[:cut], pause, sentence[cut:]]), number)
-        paused = _LEAD + cut
-        resumes = paused + len(pause)
-        early.append(float(any(paused < end.at <= resumes for end in ends(whole, transcriber, judge))))
+        resumes = _LEAD + cut + len(pause)
+        early.append(float(any(end.at <= resumes for end in ends(whole, transcriber, judge))))
     return early
 
 
 def gap(sentence: Floats) -> int | None:
-    """The middle of the longest quiet stretch in the inner part of a sentence; None if it has none of 60 ms."""
+    """The middle of the longest quiet stretch in the inner part of a sentence; None if it has none of 60 ms.
+
+    The inner part is one of the speech: recordings end with seconds of silence, which would be the longest stretch.
+    """
     levels = levels_db(sentence)
     loud = float(np.percentile(levels, 80))
     quiet = levels < loud - 20
-    low, high = int(0.25 * len(levels)), int(0.8 * len(levels))
+    if quiet.all():
+        return None
+    first, last = np.flatnonzero(~quiet)[[0, -1]]
+    low, high = (int(first + share * (last - first)) for share in (0.25, 0.8))
     best, length, start = 0, 0, 0
     for at in range(low, high):
         if quiet[at]:

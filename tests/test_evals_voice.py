@@ -38,7 +38,8 @@ def test_a_sentence_is_cut_at_its_longest_gap() -> None:
     sentence = np.concatenate([tone(1.0), tone(0.08, 5.0), tone(0.5), quiet, tone(1.0)])
     cut = gap(sentence)
     assert cut is not None and 1.58 * RATE_HZ < cut < 1.88 * RATE_HZ
-    assert gap(tone(2.0)) is None
+    assert gap(np.concatenate([sentence, tone(4.0, 5.0)])) == cut  # silence after the sentence is no gap in it
+    assert gap(tone(2.0)) is None and gap(np.zeros(RATE_HZ, np.float32)) is None
 
 
 def test_questions_stand_apart_in_the_recording() -> None:

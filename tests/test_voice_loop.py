@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from assistant import build, voice_build
 from assistant.attention import Attention, Mode
 from assistant.audio import FRAME
 from assistant.audio.messages import Change, Playback
+from assistant.audio.process import Setup
 from assistant.audio.speaker import Speaker, heard_text
+from assistant.cli import main
 from assistant.conversation import Conversation, Message, State
-from assistant.engines.hearing import Sound
+from assistant.engines.hearing import Sound, Transcript
+from assistant.errors import AudioError, EngineCrashed
 from assistant.history import ephemeral_history
 from assistant.router import Router
 from assistant.session import Chat, chat_turn
 from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
 from assistant.voice_build import hot_words
-from assistant.voice_events import Answering, Caption, Phase, PhaseChanged, TurnReport, VoiceEvent
-from assistant.voice_loop import Engines, Manner, VoiceLoop
+from assistant.voice_events import Answering, Caption, Notice, Phase, PhaseChanged, TurnReport, VoiceEvent
+from assistant.voice_loop import NOT_CAUGHT, Engines, Manner, VoiceLoop
 from fakes import ScriptedModel
 from voice_fakes import RATE_HZ, WORD, ScriptedAudio, ScriptedEars, ScriptedVoice
 
@@ -101,9 +106,29 @@ def test_an_unfinished_sentence_is_waited_for() -> None:
     assert [r.heard for r in reports] == ["Turn off the light please now"]
 
 
-def test_noise_is_no_turn() -> None:
+def test_noise_is_no_turn_and_the_screen_says_that_nothing_was_understood() -> None:
     talk = Talk("1111" + "." * 60, {1: ""})
     assert talk.run() == [] and talk.asked == []
+    assert [event.text for event in talk.events if isinstance(event, Caption)] == ["", NOT_CAUGHT]
+    assert talk.voice.said == []
+
+
+def test_what_recognition_says_when_it_fails_is_told() -> None:
+    talk = Talk("1111" + "." * 60, {1: "What time is it?"})
+
+    def fail(*_: object) -> Transcript:
+        raise EngineCrashed("the process of whisper-base died; say it once more")
+
+    talk.ears.transcribe = fail  # type: ignore[method-assign]
+    assert talk.run() == []
+    assert Notice("the process of whisper-base died; say it once more") in talk.events
+
+
+def test_noise_over_an_answer_is_not_told() -> None:
+    talk = Talk("1111" + "." * 12 + "2" * 8 + "." * 60, {1: "Tell me a story", 2: ""})
+    talk.model.enqueue("Once upon a time there was a king who had a crown.")
+    talk.run()
+    assert Caption(NOT_CAUGHT) not in talk.events
 
 
 def test_speech_over_an_answer_stops_it_and_only_what_was_heard_is_remembered() -> None:
@@ -276,3 +301,16 @@ def test_recognition_is_told_the_names_of_the_home_and_of_lists() -> None:
     router.act(router.decide("Add nails to my hardware list"))
     names = hot_words(router.surroundings)
     assert {"Kitchen", "Living Room", "hardware"} <= set(names) and len(names) == len(set(names))
+
+
+def test_a_microphone_that_cannot_be_used_is_told_before_any_model_is_loaded(
+    assistant_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_sound(setup: Setup) -> None:
+        raise AudioError(f"no microphone is called {setup.microphone!r}")
+
+    monkeypatch.setattr(voice_build, "require_installed", lambda: None)
+    monkeypatch.setattr(voice_build, "AudioProcess", no_sound)
+    monkeypatch.setattr(build, "open_model", lambda *_, **__: pytest.fail("a model was loaded"))
+    assert main(["voice", "--ephemeral", "--microphone", "blue"]) == AudioError.exit_code
+    assert "no microphone is called 'blue'" in capsys.readouterr().err

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from assistant.turn_taking import (
-    COMPLETE_HOLD_MS,
+    COMMAND_HOLD_MS,
+    COMMAND_UNFINISHED_HOLD_MS,
+    PERHAPS_HOLD_MS,
     SURE_HOLD_MS,
     UNFINISHED_HOLD_MS,
+    command_hold_ms,
     hold_ms,
     is_backchannel,
     is_stop,
@@ -49,8 +52,14 @@ def test_sentences_that_do_not(text: str) -> None:
 
 def test_the_hold_is_short_only_if_sound_and_words_agree() -> None:
     assert hold_ms(0.98) == hold_ms(0.98, "Turn off the light.") == SURE_HOLD_MS
-    assert hold_ms(0.6, "Turn off the light.") == COMPLETE_HOLD_MS
+    assert hold_ms(0.6, "Turn off the light.") == PERHAPS_HOLD_MS
     assert hold_ms(0.1) == hold_ms(0.98, "Turn off the") == UNFINISHED_HOLD_MS
+
+
+def test_a_whole_command_is_not_held_as_long_as_a_sentence_but_longer_where_it_sounds_cut_off() -> None:
+    assert command_hold_ms(0.98) == SURE_HOLD_MS
+    assert command_hold_ms(0.6) == COMMAND_HOLD_MS < PERHAPS_HOLD_MS
+    assert command_hold_ms(0.1) == command_hold_ms(None) == COMMAND_UNFINISHED_HOLD_MS < UNFINISHED_HOLD_MS
 
 
 def test_patience_by_context() -> None:

@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
 
     voice_build.require_installed()
     settings = _settings(options)
+    if options.audio_in is None:
+        voice_build.require_sound(settings)
     with contextlib.ExitStack() as stack:
         claim = None if options.ephemeral else options.claim or instance.claim()
         if claim is not None:

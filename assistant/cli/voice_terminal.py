@@ -61,7 +61,7 @@ class VoiceTerminal:
                 if self._ready:
                     self.notice(self._ready)
                     self._ready = ""
-                self._show(phase, "" if phase in (Phase.HEARING, Phase.LISTENING) else self._caption)
+                self._show(phase, "" if phase is Phase.HEARING else self._caption)
             case Caption(text=text):
                 self._show(self._phase, text)
 
