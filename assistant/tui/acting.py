@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING
 
 from assistant.conversation import Conversation
 from assistant.router import Confirm as Confirmer
-from assistant.router import Confirmation
+from assistant.router import Confirmation, Reply
 from assistant.session import Chat
 from assistant.text import safe
 from assistant.tui.actions import copy
@@ -52,17 +53,48 @@ def confirming(screen: ChatScreen) -> Confirmer:
     return confirm
 
 
-def show_rings(screen: ChatScreen) -> None:
-    """Show and sound what rings until it is stopped or the note is closed."""
-    if screen.services.listen is None:
-        return
+class Rings:
+    """What rings, shown and sounded until words stop it, or Enter alone, or the note is closed."""
 
-    def ring(text: str) -> None:
-        def show() -> None:
-            screen.app.bell()
-            screen.app.notify(safe(f"{text}. Say stop.", keep_newlines=False), title="Ringing", timeout=RING_SHOWN_S,
-                              markup=False)  # fmt: skip
+    def __init__(self, screen: ChatScreen) -> None:
+        self._screen = screen
+        self.shown = False
 
-        screen.app.call_later(show)
+    def listen(self) -> None:
+        """Be told what rings from now on, and what rang before."""
 
-    screen.services.listen(ring)
+        def ring(text: str) -> None:
+            self._screen.app.call_later(self._show, text)
+
+        if self._screen.services.listen is not None:
+            self._screen.services.listen(ring)
+
+    def _show(self, text: str) -> None:
+        self.shown = True
+        self._screen.app.bell()
+        told = f"{text}. Enter alone or “stop” ends it, “snooze” puts it off."
+        self._screen.app.notify(safe(told, keep_newlines=False), title="Ringing", timeout=RING_SHOWN_S, markup=False)
+
+    async def silence(self) -> None:
+        """Enter on an empty line: stop what rings, without a turn."""
+        if self.shown:
+            self._clear()
+            await asyncio.to_thread(self._stop)
+
+    def after(self, acted: Reply | None) -> None:
+        """A turn has ended: what it stopped is no longer shown."""
+        if self.shown and acted is not None and any(call.tool in _QUIET for call in acted.decision.calls):
+            self._clear()
+
+    def _clear(self) -> None:
+        self.shown = False
+        self._screen.app.clear_notifications()
+
+    def _stop(self) -> None:
+        services = self._screen.services
+        if services.router is not None:
+            router = services.router(services.history)
+            router.act(router.decide("stop"))
+
+
+_QUIET = frozenset({"timer.stop", "timer.snooze", "timer.cancel", "timer.cancel_all"})

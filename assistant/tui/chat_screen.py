@@ -69,6 +69,7 @@ class ChatScreen(Screen[None]):
         self.services = services
         self.history: History = services.history  # of the conversation shown; an ephemeral one has its own
         self.chat = acting.chat_of(self, Conversation(system=services.settings.system))
+        self.rings = acting.Rings(self)
         self.model: LanguageModel | None = None
         self.model_request: object = None  # the loading or probing whose result counts
         self.changing = asyncio.Lock()  # held by whoever changes the conversation
@@ -122,7 +123,7 @@ class ChatScreen(Screen[None]):
             protection=self.services.history.protection.mode,
         )
         model_switch.load(self, self.services.settings.model)
-        acting.show_rings(self)
+        self.rings.listen()
         self.set_interval(0.5, self._show_speed)
         self._collect_garbage()
         if self.services.ephemeral:
@@ -153,6 +154,10 @@ class ChatScreen(Screen[None]):
             self.ask(text, lambda: chat.edit(editing.id, text))
         else:
             self.ask(text, lambda: chat.continue_from(editing.id, text))
+
+    @on(PromptArea.Empty)
+    async def enter_alone(self) -> None:
+        await self.rings.silence()
 
     def ask(self, text: str, begin: Callable[[], Message]) -> None:
         """Start a turn, in order with everything else the screen handles."""

@@ -36,6 +36,9 @@ class PromptArea(TextArea):
             super().__init__()
             self.text = text
 
+    class Empty(Message):
+        """Enter where nothing is written."""
+
     class Truncated(Message):
         """A paste did not fit and was cut."""
 
@@ -107,6 +110,8 @@ class PromptArea(TextArea):
             if text := self.text.strip() and self.text:
                 self.put("")  # at once: the next keys belong to the next text
                 self.post_message(self.Submitted(text))
+            else:
+                self.post_message(self.Empty())
         elif self._recalls(event.key):
             self._take(event)
         elif event.is_printable and len(self.text) >= MAX_CHARS:

@@ -106,6 +106,7 @@ async def finish(screen: ChatScreen, error: Exception | None) -> None:
     screen.show_status(state="ready", tokens_per_s=usage.tokens_per_s, ttft_ms=usage.ttft_ms)
     if usage.n_context:
         screen.show_status(context_used=usage.prompt_tokens + usage.reply_tokens, context_total=usage.n_context)
+    screen.rings.after(screen.chat.acted)
     reply = screen.chat.conversation.messages.get(running.reply_id)
     if reply is not None and running.view is not None:
         await running.view.complete(reply)
