@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from quantize.grids import BLOCK, Grid, blocks, dequantise, search_scales, to_half
+from quantize.precision import Precision, products_in
 from quantize.topology import Model, block_list, linear_at
 
 # The order in which a block uses its linears: members of a group share an input, and see earlier groups quantised.
@@ -29,6 +31,7 @@ GROUPS = (
     ("mlp.gate_proj", "mlp.up_proj"),
     ("mlp.down_proj",),
 )
+Output = Callable[[nn.Module, Tensor], Tensor]  # of a block, given its input
 # Where the residual stream can be read before the group's output is added to it: the input of this module.
 RESIDUAL_BEFORE = {"self_attn.o_proj": "input_layernorm", "mlp.down_proj": "post_attention_layernorm"}
 
@@ -125,32 +128,35 @@ def compensate_model(
     samples: Tensor,
     grid: Grid,
     ridge: float = 0.1,
+    precision: Precision = "auto",
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Compensated]:
     """Quantise every block linear of `model` IN PLACE; `samples` are token ids, shape (n_samples, length).
 
-    `ridge` pulls the targets towards the original weights, relative to the mean power of the inputs. Returns masters
-    and scales by module path; the model afterwards holds the quantised values.
+    `ridge` pulls the targets towards the original weights, relative to the mean power of the inputs. `precision` is
+    that of the passes through the blocks; what is learnt from them is float32. Returns masters and scales by module
+    path; the model afterwards holds the quantised values.
     """
     found: dict[str, Compensated] = {}
     layers = block_list(model)
     names = {module: name for name, module in model.named_modules()}
     original, arguments = _inputs_of_first_block(model, samples)
     distorted = [state.clone() for state in original]
+    output = partial(_output, arguments=arguments, precision=precision)
     with torch.no_grad():
         for done, block in enumerate(layers, start=1):
             wanted = [group[0] for group in GROUPS]
-            exact = [_inputs(block, state, arguments, [*wanted, *RESIDUAL_BEFORE.values()]) for state in original]
-            original = [_output(block, state, arguments) for state in original]
+            exact = [_inputs(block, state, output, [*wanted, *RESIDUAL_BEFORE.values()]) for state in original]
+            original = [output(block, state) for state in original]
             for group in GROUPS:
-                moments = _moments(block, group[0], exact, distorted, arguments)
+                moments = _moments(block, group[0], exact, distorted, output)
                 for path in group:
                     layer = linear_at(block, path)
                     target = moments.target(layer.weight, ridge)
                     result = compensate(target, moments.hessian, grid)
                     found[names[layer]] = result
                     layer.weight.copy_(result.values(grid))
-            distorted = [_output(block, state, arguments) for state in distorted]
+            distorted = [output(block, state) for state in distorted]
             report(done, len(layers))
     return found
 
@@ -174,7 +180,7 @@ class _Moments:
 
 
 def _moments(
-    block: nn.Module, path: str, exact: list[dict[str, Tensor]], states: list[Tensor], arguments: dict[str, Any]
+    block: nn.Module, path: str, exact: list[dict[str, Tensor]], states: list[Tensor], output: Output
 ) -> _Moments:
     size = exact[0][path].shape[1]
     residual = RESIDUAL_BEFORE.get(path)
@@ -182,7 +188,7 @@ def _moments(
     lost = torch.zeros(states[0].shape[-1], size) if residual else None
     n_tokens = 0
     for original, state in zip(exact, states, strict=True):
-        got = _inputs(block, state, arguments, [path, *([residual] if residual else [])], stop=path)
+        got = _inputs(block, state, output, [path, *([residual] if residual else [])], stop=path)
         hessian.addmm_(got[path].T, got[path])
         cross.addmm_(original[path].T, got[path])
         if lost is not None and residual:
@@ -195,15 +201,13 @@ class _Reached(Exception):
     pass
 
 
-def _inputs(
-    block: nn.Module, state: Tensor, arguments: dict[str, Any], paths: list[str], stop: str = ""
-) -> dict[str, Tensor]:
+def _inputs(block: nn.Module, state: Tensor, output: Output, paths: list[str], stop: str = "") -> dict[str, Tensor]:
     """Inputs of the named modules, (n_tokens, n_in) each, in one pass through the block, which ends at `stop`."""
     found: dict[str, Tensor] = {}
 
     def catch(path: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Tensor, ...]) -> None:
-            found[path] = args[0].flatten(0, -2)
+            found[path] = args[0].flatten(0, -2).float()
             if path == stop:
                 raise _Reached
 
@@ -211,7 +215,7 @@ def _inputs(
 
     handles = [block.get_submodule(path).register_forward_pre_hook(catch(path)) for path in paths]
     try:
-        _output(block, state, arguments)
+        output(block, state)
     except _Reached:
         pass
     finally:
@@ -244,7 +248,8 @@ def _inputs_of_first_block(model: Model, samples: Tensor) -> tuple[list[Tensor],
     return states, arguments
 
 
-def _output(block: nn.Module, state: Tensor, arguments: dict[str, Any]) -> Tensor:
-    result = block(state, **arguments)
-    output: Tensor = result[0] if isinstance(result, tuple) else result
-    return output
+def _output(block: nn.Module, state: Tensor, arguments: dict[str, Any], precision: Precision) -> Tensor:
+    with products_in(precision, state.device):
+        result = block(state, **arguments)
+    hidden: Tensor = result[0] if isinstance(result, tuple) else result
+    return hidden.float()

@@ -35,6 +35,11 @@ class Grid:
     def uniform(self) -> bool:
         return self.name != "IQ4_NL"
 
+    @property
+    def step(self) -> float:
+        """Mean distance of neighbouring levels."""
+        return float(self.levels[-1] - self.levels[0]) / (len(self.levels) - 1)
+
     def codes(self, ratio: Tensor) -> Tensor:
         """Index of the nearest level for weights divided by their scale; ties as in ggml: up, in Q8_0 away from
         zero."""

@@ -1,10 +1,10 @@
 """Quantisation-aware self-distillation: train the weights on the grid of the file they will be stored in.
 
 The student computes with w = d * level[code], exactly what llama.cpp will read. Its gradient passes the rounding as
-if it were not there (straight-through, Bengio et al., arXiv 1308.3432) and the scales learn too (LSQ, Esser et al.,
-arXiv 1902.08153). The loss is KL(teacher || student) over the whole vocabulary, the teacher being the model itself
-before quantisation (QAD, arXiv 2601.20088; LLM-QAT, arXiv 2305.17888). The norms train freely: they stay float32 in
-the file.
+if it were not there (straight-through, Bengio et al., arXiv 1308.3432) and the scales learn too (as in LSQ, Esser et
+al., arXiv 1902.08153, but a scale moves its block with the codes as they are). The loss is KL(teacher || student) over
+the whole vocabulary, the teacher being the model itself before quantisation (QAD, arXiv 2601.20088; LLM-QAT, arXiv
+2305.17888). The norms train freely: they stay float32 in the file.
 """
 
 from __future__ import annotations
@@ -17,64 +17,68 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from quantize.compensate import Compensated
-from quantize.grids import Grid, blocks, quantise, search_scales, to_half
+from quantize.grids import Grid, blocks, search_scales, to_half
 from quantize.topology import Model, block_linears
 
 
 class OnGrid(torch.autograd.Function):
-    """master, scale -> the value the file will hold. Straight-through to the master, LSQ to the scale."""
+    """Places on the grid, scales -> the values the file will hold. A place is a weight in units of its block's scale.
+
+    A scale moves its block without changing a code, and a code changes only when its place has crossed a boundary.
+    """
 
     @staticmethod
-    def forward(ctx: Any, master: Tensor, scale: Tensor, grid: Grid) -> Tensor:
+    def forward(ctx: Any, place: Tensor, scale: Tensor, grid: Grid) -> Tensor:
         stored = to_half(scale)
-        safe = torch.where(stored == 0, 1.0, stored)
-        ratio = blocks(master) / safe.unsqueeze(2)
-        codes = grid.codes(ratio)
-        level = grid.value(codes)
-        ctx.save_for_backward(master, safe, codes)
+        codes = grid.codes(blocks(place))
+        ctx.save_for_backward(codes, stored)
         ctx.grid = grid
-        return (level * stored.unsqueeze(2)).view_as(master)
+        return (grid.value(codes) * stored.unsqueeze(2)).view_as(place)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        master, safe, codes = ctx.saved_tensors
-        grid: Grid = ctx.grid
-        level = grid.value(codes)
-        ratio = blocks(master) / safe.unsqueeze(2)
-        low, high = grid.levels[0].item(), grid.levels[-1].item()
-        inside = (ratio > low) & (ratio < high)
-        slope = torch.where(inside, level - ratio, level)
-        return gradient, (blocks(gradient) * slope).sum(2), None
+        codes, stored = ctx.saved_tensors
+        by_block = blocks(gradient)
+        to_place = (by_block * stored.unsqueeze(2)).view_as(gradient)
+        return to_place, (by_block * ctx.grid.value(codes)).sum(2), None
 
 
 class GridWeight(nn.Module):
-    """A weight that lives on a grid: float32 master (n_out, n_in) and one scale a block.
+    """A weight that lives on a grid: float32 places (n_out, n_in), in units of the scale, and one scale a block.
 
-    `scale_gain` is trained around 1, so that one learning rate fits scales of every size.
+    `scale_gain` is trained around 1, so that one learning rate fits scales of every size. Places start at most `margin`
+    grid steps from their level (a boundary is 0.5 away): the random walk of a noisy gradient then changes no code.
     """
 
     scale_start: Tensor
 
-    def __init__(self, start: Compensated, grid: Grid) -> None:
+    def __init__(self, start: Compensated, grid: Grid, margin: float = 0.5) -> None:
         super().__init__()
-        self.master = nn.Parameter(start.masters.clone())
+        stored = to_half(start.scales)
+        ratio = blocks(start.masters) / torch.where(stored == 0, 1.0, stored).unsqueeze(2)
+        level = grid.value(grid.codes(ratio))
+        reach = margin * grid.step
+        self.place = nn.Parameter((level + (ratio - level).clamp(-reach, reach)).view_as(start.masters))
         self.scale_gain = nn.Parameter(torch.ones_like(start.scales))
         self.register_buffer("scale_start", start.scales.clone())
         self.grid = grid
 
+    def scales(self) -> Tensor:
+        return self.scale_start * self.scale_gain
+
     def forward(self) -> Tensor:
-        scale = self.scale_start * self.scale_gain
-        return OnGrid.apply(self.master, scale, self.grid)  # type: ignore[no-any-return, no-untyped-call]
+        return OnGrid.apply(self.place, self.scales(), self.grid)  # type: ignore[no-any-return, no-untyped-call]
 
     @torch.no_grad()
     def packed(self) -> tuple[Tensor, Tensor]:
         """Codes and float16-exact scales, ready for `gguf_io.pack`."""
-        return quantise(self.master, self.scale_start * self.scale_gain, self.grid)
+        return self.grid.codes(blocks(self.place)), to_half(self.scales())
 
     @torch.no_grad()
     def as_start(self) -> Compensated:
         """Masters and scales as they are now: the start of another run."""
-        return Compensated(self.master.clone(), self.scale_start * self.scale_gain)
+        scales = to_half(self.scales())
+        return Compensated((blocks(self.place) * scales.unsqueeze(2)).view_as(self.place), scales)
 
 
 class GridLinear(nn.Module):
@@ -106,7 +110,7 @@ def nearest_start(weight: Tensor, grid: Grid) -> Compensated:
 
 
 def put_on_grid(
-    model: Model, grid: Grid, starts: dict[str, Compensated], embedding: Grid | None
+    model: Model, grid: Grid, starts: dict[str, Compensated], embedding: Grid | None, margin: float = 0.5
 ) -> dict[str, GridWeight]:
     """Replace the block linears of `model` in place, and the tied embedding when a grid for it is given.
 
@@ -115,13 +119,13 @@ def put_on_grid(
     """
     found: dict[str, GridWeight] = {}
     for name, layer in block_linears(model).items():
-        weight = GridWeight(starts.get(name) or nearest_start(layer.weight, grid), grid)
+        weight = GridWeight(starts.get(name) or nearest_start(layer.weight, grid), grid, margin)
         _replace(model, name, GridLinear(weight, layer.bias))
         found[f"{name}.weight"] = weight
     if embedding is not None:
         table = model.get_input_embeddings()
         name = next(n for n, m in model.named_modules() if m is table)
-        weight = GridWeight(starts.get(name) or nearest_start(table.weight, embedding), embedding)
+        weight = GridWeight(starts.get(name) or nearest_start(table.weight, embedding), embedding, margin)
         head = next(n for n, m in model.named_modules() if m is model.get_output_embeddings())
         _replace(model, name, GridEmbedding(weight))
         _replace(model, head, GridLinear(weight, None))
@@ -136,24 +140,26 @@ def _replace(model: Model, name: str, module: nn.Module) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Learning rates for AdamW: the masters (same unit as the weights), the scale gains (relative), the norms."""
+    """Learning rates for AdamW: the places (in grid steps), the scale gains (relative), the norms (absolute)."""
 
-    master: float = 6e-5
-    scale: float = 3e-4
-    norm: float = 1e-4
+    place: float = 5e-3
+    scale: float = 1e-3
+    norm: float = 3e-4
 
 
 def parameter_groups(model: Model, rates: Rates) -> list[dict[str, Any]]:
-    """Optimiser groups; whatever is neither master, gain nor norm stays frozen."""
-    masters, gains, norms = [], [], []
-    for name, parameter in model.named_parameters():
-        if name.endswith(".master"):
-            masters.append(parameter)
-        elif name.endswith(".scale_gain"):
-            gains.append(parameter)
-        elif parameter.ndim == 1:
-            norms.append(parameter)
-        else:
-            parameter.requires_grad_(False)
-    groups = ((masters, rates.master), (gains, rates.scale), (norms, rates.norm))
-    return [{"params": params, "lr": rate, "peak": rate} for params, rate in groups if params]
+    """Optimiser groups; whatever is neither place, gain nor norm stays frozen."""
+    groups: list[dict[str, Any]] = []
+    places: dict[float, list[nn.Parameter]] = {}
+    for module in model.modules():
+        if isinstance(module, GridWeight):
+            places.setdefault(module.grid.step, []).append(module.place)
+    groups += [{"params": params, "peak": rates.place * step} for step, params in places.items()]
+    named = list(model.named_parameters())
+    groups.append({"params": [p for n, p in named if n.endswith(".scale_gain")], "peak": rates.scale})
+    norms = [p for n, p in named if p.ndim == 1]
+    groups.append({"params": norms, "peak": rates.norm})
+    trained = {id(p) for group in groups for p in group["params"]}
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in trained)
+    return [{**group, "lr": group["peak"]} for group in groups if group["params"]]

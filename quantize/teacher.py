@@ -43,8 +43,9 @@ class CachedTeacher:
     def answers(self, ids: Tensor) -> TopLogits:
         """For token ids (n, length)."""
         rows = [self._row(row) for row in ids]
-        top, places, rest = (torch.stack([row[part] for row in rows]) for part in ("top", "ids", "rest"))
-        return TopLogits(top.float(), places.long(), rest)
+        top = torch.stack([row["top"].float() for row in rows])  # autocast to bfloat16 refuses to stack float16
+        places, rest = (torch.stack([row[part] for row in rows]) for part in ("ids", "rest"))
+        return TopLogits(top, places.long(), rest)
 
     def _row(self, row: Tensor) -> dict[str, Tensor]:
         path = self.folder / f"{hashlib.sha256(row.cpu().numpy().tobytes()).hexdigest()[:32]}.safetensors"

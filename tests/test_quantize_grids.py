@@ -15,7 +15,7 @@ import torch
 
 from quantize.compensate import compensate
 from quantize.gguf_io import open_gguf, pack, permute, summarise, unpermute
-from quantize.grids import GRIDS, blocks, dequantise, quantise, reference_scales, round_to_grid, search_scales
+from quantize.grids import GRIDS, blocks, dequantise, quantise, reference_scales, round_to_grid, search_scales, to_half
 from quantize.llama_quantise import Options, llama_quantise
 from quantize.qad import GridWeight, OnGrid, nearest_start
 from quantize.source import detect_grid
@@ -94,25 +94,41 @@ def test_error_feedback_beats_rounding_where_inputs_are_correlated_and_sweeps_he
 
 def test_the_gradient_passes_the_rounding_and_reaches_the_scale() -> None:
     grid = GRIDS["Q4_0"]
-    master = weight(8, 64).requires_grad_()
-    scale = search_scales(weight(8, 64), grid).requires_grad_()
+    scale = to_half(search_scales(weight(8, 64), grid)).requires_grad_()
+    spread = scale.detach().repeat_interleave(32, 1)
+    place = (weight(8, 64) / spread).requires_grad_()
     target = weight(8, 64) * 1.3
-    value = OnGrid.apply(master, scale, grid)
+    value = OnGrid.apply(place, scale, grid)
     (value - target).square().sum().backward()
-    assert torch.allclose(master.grad, 2 * (value - target).detach())
+    assert torch.allclose(place.grad, 2 * (value - target).detach() * spread)
     with torch.no_grad():  # a small step against the scale's gradient lowers the error, with the codes as they were
-        codes, stored = quantise(master, scale, grid)
+        codes, stored = grid.codes(place.view(8, 2, 32)), scale
         before = (dequantise(codes, stored, grid) - target).square().sum()
         moved = stored - 1e-4 * scale.grad / scale.grad.norm()
         assert (dequantise(codes, moved, grid) - target).square().sum() < before
 
 
-def test_what_is_exported_is_what_was_computed() -> None:
-    grid_weight = GridWeight(nearest_start(weight(), GRIDS["Q4_0"]), GRIDS["Q4_0"])
+@pytest.mark.parametrize("name", ["Q4_0", "IQ4_NL"])
+def test_what_is_exported_is_what_was_computed(name: str) -> None:
+    grid_weight = GridWeight(nearest_start(weight(), GRIDS[name]), GRIDS[name])
     with torch.no_grad():
         grid_weight.scale_gain.add_(0.013)
-        grid_weight.master.add_(0.004)
+        grid_weight.place.add_(0.3)
     assert torch.equal(dequantise(*grid_weight.packed(), grid_weight.grid), grid_weight().detach())
+
+
+def test_a_margin_changes_no_code_and_a_scale_moves_none() -> None:
+    grid = GRIDS["Q4_0"]
+    start = nearest_start(weight(), grid)
+    free, kept = GridWeight(start, grid), GridWeight(start, grid, margin=0.2)
+    assert torch.equal(free(), kept())
+    places = kept.place.detach()
+    assert float((places - places.round()).abs().max()) < 0.2001
+    places = free.place.detach()
+    assert float((places - places.round()).abs().max()) > 0.4
+    with torch.no_grad():
+        kept.scale_gain.mul_(1.2)
+    assert torch.equal(free.packed()[0], kept.packed()[0])
 
 
 def test_permutation_has_an_inverse_and_is_the_pairing_llama_cpp_rotates() -> None:

@@ -80,6 +80,19 @@ def test_relations_ignore_rotation_and_width_and_features_do_not() -> None:
     assert float(losses.by_features(x, x @ rotation, rotation.T)) < 1e-10
 
 
+def test_the_divergence_by_rows_is_the_divergence_and_so_is_its_gradient() -> None:
+    random = torch.Generator().manual_seed(0)
+    teacher = torch.randn(3, 50, 30, generator=random)
+    student = torch.randn(3, 50, 30, generator=random).requires_grad_()
+    expected, got = (teacher / 2).log_softmax(-1), (student / 2).log_softmax(-1)
+    whole = 4 * (expected.exp() * (expected - got)).sum(-1).mean()
+    (wanted,) = torch.autograd.grad(whole, student)
+    found = losses.logits_kl(teacher, student, 2.0)
+    (gradient,) = torch.autograd.grad(found, student)
+    assert float(found.detach()) == pytest.approx(float(whole.detach()), rel=1e-5)
+    assert torch.allclose(gradient, wanted, atol=1e-7)
+
+
 @pytest.mark.parametrize("loss", [losses.logits_kl, losses.by_features, losses.by_relations])
 def test_losses_are_float32_whatever_the_model_computed_in(
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],

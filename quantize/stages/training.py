@@ -36,6 +36,7 @@ class Compensate(Stage, frozen=True):
     packs: str = "packs"
     n_samples: int = 24
     length: int = 512
+    precision: Precision = "auto"
 
     def inputs(self) -> list[str]:
         return [self.model, self.packs]
@@ -48,7 +49,11 @@ class Compensate(Stage, frozen=True):
         tokens = load_tokens(place.result(self.packs, "tokens.npy"))
         samples = batches(tokens, self.n_samples, self.length, place.seed)(0)
         found = compensate_model(
-            model, samples, GRIDS[self.grid], report=lambda done, total: place.report(f"layer {done}/{total}")
+            model,
+            samples,
+            GRIDS[self.grid],
+            precision=self.precision,
+            report=lambda done, total: place.report(f"layer {done}/{total}"),
         )
         save_file(starts_to_tensors(found), place.folder / "starts.safetensors")
 
@@ -104,7 +109,7 @@ class Qad(Training, frozen=True):
     `start` names a `compensate` stage or another `qad` to go on from, or is empty for plain rounding. `embedding`
     puts the tied embedding on a grid and trains it too; without it the embedding is stored in Q8_0 and stays as it
     is. `top_k` keeps the teacher's so many likeliest tokens on disk (teacher.py) and learns from those; 0 asks the
-    teacher for all of them at every step.
+    teacher for all of them at every step. Rates and `margin`: see qad.Rates and qad.GridWeight.
     """
 
     grid: GridName = "Q4_0"
@@ -112,9 +117,10 @@ class Qad(Training, frozen=True):
     start: str = ""
     teacher: str = ""
     top_k: int = 0
-    rate_master: float = 6e-5
-    rate_scale: float = 3e-4
-    rate_norm: float = 1e-4
+    margin: float = 0.35
+    rate_place: float = 5e-3
+    rate_scale: float = 1e-3
+    rate_norm: float = 3e-4
 
     def inputs(self) -> list[str]:
         return [n for n in (self.model, self.packs, self.start, self.teacher) if n]
@@ -124,8 +130,9 @@ class Qad(Training, frozen=True):
         starts = tensors_to_starts(place.result(self.start, "starts.safetensors")) if self.start else {}
         if self.start and place.result(self.start, "norms.safetensors").exists():
             student.load_state_dict(load_file(place.result(self.start, "norms.safetensors")), strict=False)
-        weights = put_on_grid(student, GRIDS[self.grid], starts, GRIDS[self.embedding] if self.embedding else None)
-        groups = parameter_groups(student, Rates(self.rate_master, self.rate_scale, self.rate_norm))
+        embedding = GRIDS[self.embedding] if self.embedding else None
+        weights = put_on_grid(student, GRIDS[self.grid], starts, embedding, self.margin)
+        groups = parameter_groups(student, Rates(self.rate_place, self.rate_scale, self.rate_norm))
 
         self.train(place, student.to(place.crew.device), groups, self._loss(place, student))
         if not place.crew.leads:
@@ -255,7 +262,7 @@ def export_on_grid(student: Model, weights: dict[str, GridWeight], grid: str, te
         packed[name] = pack(codes.numpy(), scales.numpy(), weight.grid.name)
         plain[name] = np.empty(0, np.float32)
     for name, parameter in student.named_parameters():
-        if parameter.ndim == 1 and not name.endswith(("master", "scale_gain")):
+        if parameter.ndim == 1 and not name.endswith(("place", "scale_gain")):
             plain[name] = parameter.detach().numpy()
     table = student.get_input_embeddings().weight
     if isinstance(table, nn.Parameter):
