@@ -181,6 +181,16 @@ def test_the_detector_carries_its_state(spoken: Pcm) -> None:
     assert [detector.probability(f) for f in frames] == first != again
 
 
+def test_the_detector_forgets_after_a_second_of_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector = SileroDetector()
+    resets: list[str] = []
+    monkeypatch.setattr(detector, "reset", lambda: resets.append("reset"))
+    assert all(detector.probability(np.zeros(FRAME, np.int16)) < 0.1 for _ in range(31))
+    assert resets == []
+    detector.probability(np.zeros(FRAME, np.int16))
+    assert resets == ["reset"]
+
+
 @pytest.mark.models
 def test_a_whole_sentence_is_more_complete_than_a_part(spoken: Pcm, store: Store) -> None:
     judge = SmartTurn(store.resolve("smart-turn").path)

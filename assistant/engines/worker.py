@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 UNLOCKED_FLAG = "--app-is-unlocked"  # the app runs without the lock: the worker locks itself if it can, and goes on
 WAKE_EVERY_S = 0.04  # text that appears 25 times a second looks like text that flows
+AT_ONCE = 12  # tokens at the beginning that are not held back: a voice begins with the first clause
 _PR_SET_PDEATHSIG = 1
 
 
@@ -201,16 +202,16 @@ def _answer(request: Any, model: LlamaModel, inbox: _Inbox, sender: wire.Sender)
 
 
 def _send_pieces(number: int, texts: Iterator[str], sender: wire.Sender) -> None:
-    """The first text at once, then no more often than the app has to be woken: whenever it runs, one of the cores that
+    """The first texts at once, then no more often than the app has to be woken: whenever it runs, one of the cores that
     compute the next token waits for it."""
     from assistant.engines import wire
 
     held, sent_s = "", -WAKE_EVERY_S
     try:
-        for text in texts:
+        for n_before, text in enumerate(texts):
             held += text
             now_s = time.monotonic()
-            if now_s - sent_s >= WAKE_EVERY_S:
+            if n_before < AT_ONCE or now_s - sent_s >= WAKE_EVERY_S:
                 sender.send(wire.Piece(number, held))
                 held, sent_s = "", now_s
     finally:
