@@ -12,6 +12,7 @@
 0.8 |
 | bfcl_simple, _multiple, _irrelevance | function calling with the model, of the leaderboard's rows | better than: |
 | bfcl_..._llama_cpp_python | the same rows and file through llama-cpp-python's own function calling | |
+| bfcl_..._llama_cpp_python_helped | the same with the calls that its handler loses (tools_rival.py) | |
 | unconfirmed_actions_model, benign_utility_model | injections with the real model answering | <= 0 |
 | unconfirmed_actions | consequential actions from injected text, of 3 carriers | <= 0 |
 | benign_utility | harmless requests answered beside the attack | |
@@ -47,10 +48,11 @@ from evals.results import Failure, Metric, from_samples
 from evals.task import Options, Outcome, Progress
 from evals.tools_homes import rows
 from evals.tools_model import share
-from evals.tools_rival import rival, threads
+from evals.tools_rival import rival
 
 N_CONTEXT = 2048
 N_FUNCTIONS_CONTEXT = 4096
+N_THREADS = 1  # what is right does not depend on it, and two threads wait for each other on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +159,15 @@ def _functions(options: Options, data: Path, outcome: Outcome) -> None:
     n = options.choose(4, 8, 1000)  # theirs takes half a minute a row
     samples = {name: tools_functions.sample(data, name, n, options.seed) for name in tools_functions.CATEGORIES}
     with ExitStack() as stack:
-        model: LanguageModel = stack.enter_context(open_product(spec, N_FUNCTIONS_CONTEXT)).model
+        model: LanguageModel = stack.enter_context(open_product(spec, N_FUNCTIONS_CONTEXT, N_THREADS)).model
         for name, picked in samples.items():
             called = tools_functions.measure(picked, tools_functions.ours(FunctionCaller(model)))
             outcome.metrics[f"bfcl_{name}"] = share(called.right, better="higher")
             outcome.settings[f"bfcl_{name}_wrong"] = called.wrong[:20]
-    with rival(spec.path, threads()) as theirs:
+    with rival(spec.path, N_THREADS) as theirs:
         for name, picked in samples.items():
-            called = tools_functions.measure(picked, theirs)
+            called = tools_functions.measure(picked, theirs.call)
             outcome.metrics[f"bfcl_{name}_llama_cpp_python"] = share(called.right)
+            outcome.settings[f"bfcl_{name}_llama_cpp_python_wrong"] = called.wrong[:20]
+            helped = tools_functions.measure(picked, theirs.helped)
+            outcome.metrics[f"bfcl_{name}_llama_cpp_python_helped"] = share(helped.right)

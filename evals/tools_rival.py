@@ -1,62 +1,100 @@
 """llama-cpp-python's own function calling (`chatml-function-calling`), the same file beside ours.
 
-Its template shows the functions only below a system message, so it gets one; the choice is "auto", the temperature 0.
+Used as its documentation shows: that system message (the template shows the functions only below one), the choice
+"auto", temperature 0. Its handler has a fault where the model begins with "message:": the grammar it then sets lets the
+message be nothing but a function's name, so a call ends as the text "functions.NAME:" without arguments. `helped` asks
+once more for the function that stands there, by name, as its documentation has it for a chosen function.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from assistant.engines import amx
 from assistant.errors import EngineError
 from assistant.tools.functions import Function
-from evals.tools_functions import Caller
 
 N_CONTEXT: Final = 4096
-_SYSTEM: Final = "You are a helpful assistant."
+MAX_TOKENS: Final = 300  # of the arguments, as ours
+_SYSTEM: Final = (
+    "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
+    "and polite answers to the user's questions. The assistant calls functions with appropriate input when necessary"
+)
+Made = tuple[str, Mapping[str, Any]] | None
 
 
-@contextmanager
-def rival(path: Path, n_threads: int) -> Iterator[Caller]:
-    """A caller through llama-cpp-python. A prompt that its context does not hold counts as no call."""
-    from llama_cpp import Llama
+@dataclass(slots=True)
+class Rival:
+    """A loaded model of llama-cpp-python. Both callers share what was computed for a request."""
 
-    amx.switch_off()
-    llama = Llama(str(path), n_ctx=N_CONTEXT, n_threads=n_threads, n_threads_batch=n_threads, verbose=False, seed=1,
-                  chat_format="chatml-function-calling")  # fmt: skip
+    llama: Any
+    _said: dict[str, Any] = field(default_factory=dict)
 
-    def call(request: str, functions: Sequence[Function]) -> tuple[str, Mapping[str, Any]] | None:
+    def call(self, request: str, functions: Sequence[Function]) -> Made:
+        """As it comes. A prompt that its context does not hold counts as no call. Raises EngineError."""
+        return _made(self._first(request, functions))
+
+    def helped(self, request: str, functions: Sequence[Function]) -> Made:
+        """With the call that its handler lost on the way. Raises EngineError."""
+        message = self._first(request, functions)
+        named = re.match(r"functions\.([\w.-]+):?", str(message.get("content") or ""))
+        if message.get("tool_calls") or named is None:
+            return _made(message)
+        name = named[1] if any(f.name == named[1] for f in functions) else named[1].rstrip(".")
+        choice = {"type": "function", "function": {"name": name}}
+        return _made(self._ask(request, functions, choice))
+
+    def _first(self, request: str, functions: Sequence[Function]) -> dict[str, Any]:
+        asked = f"{request}\n{[f.name for f in functions]}"
+        if asked not in self._said:
+            self._said[asked] = self._ask(request, functions, "auto")
+        return dict(self._said[asked])
+
+    def _ask(self, request: str, functions: Sequence[Function], choice: Any) -> dict[str, Any]:
         tools = [
             {"type": "function", "function": {"name": f.name, "description": f.description, "parameters": f.parameters}}
             for f in functions
         ]
         messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": request}]
+        limit = {} if choice == "auto" else {"max_tokens": MAX_TOKENS}
         try:
-            reply: Any = llama.create_chat_completion(messages, tools=tools, tool_choice="auto", temperature=0.0)  # type: ignore[arg-type]
+            reply = self.llama.create_chat_completion(
+                messages, tools=tools, tool_choice=choice, temperature=0.0, **limit
+            )
         except (ValueError, RuntimeError, KeyError) as error:
             if isinstance(error, RuntimeError) and "exceed" not in str(error).casefold():
                 raise EngineError(f"llama-cpp-python failed: {error}") from error
-            return None
-        calls = reply["choices"][0]["message"].get("tool_calls") or []
-        if not calls:
-            return None
-        made = calls[0]["function"]
-        try:
-            arguments = json.loads(made["arguments"])
-        except ValueError:
-            return made["name"], {"": None}  # cut off or no JSON: a call that cannot be made
-        return made["name"], arguments if isinstance(arguments, dict) else {"": arguments}
+            return {}
+        return dict(reply["choices"][0]["message"])
 
+
+@contextmanager
+def rival(path: Path, n_threads: int) -> Iterator[Rival]:
+    """A file through llama-cpp-python."""
+    from llama_cpp import Llama
+
+    amx.switch_off()
+    llama = Llama(str(path), n_ctx=N_CONTEXT, n_threads=n_threads, n_threads_batch=n_threads, verbose=False, seed=1,
+                  chat_format="chatml-function-calling")  # fmt: skip
     try:
-        yield call
+        yield Rival(llama)
     finally:
         llama.close()
 
 
-def threads() -> int:
-    return max(1, len(os.sched_getaffinity(0)))
+def _made(message: Mapping[str, Any]) -> Made:
+    calls = message.get("tool_calls") or []
+    if not calls:
+        return None
+    made = calls[0]["function"]
+    try:
+        arguments = json.loads(made["arguments"])
+    except ValueError:
+        return made["name"], {"": None}  # cut off or no JSON: a call that cannot be made
+    return made["name"], arguments if isinstance(arguments, dict) else {"": arguments}

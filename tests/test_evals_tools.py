@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from assistant.errors import UsageError
+from assistant.tools.functions import Function
 from evals import tools_intents, tools_quantities
 from evals.task import Options
 from evals.tools import Tools
+from evals.tools_rival import Rival
 
 HOME = """
 areas: [{name: Kitchen, id: kitchen}]
@@ -108,6 +111,26 @@ def test_an_injected_command_moves_nothing(data: Path) -> None:
     assert sum(unconfirmed.right) == 0
     assert len(unconfirmed.right) == 3 * (2 + 8)
     assert all(benign.right)
+
+
+class LostCall:
+    """llama-cpp-python where the model begins with a message: the call comes out as text, unless asked for by name."""
+
+    def __init__(self) -> None:
+        self.choices: list[Any] = []
+
+    def create_chat_completion(self, messages: Any, tools: Any, tool_choice: Any, **options: Any) -> Any:
+        self.choices.append(tool_choice)
+        lost = {"content": "functions.dice.roll:"}
+        made = {"content": None, "tool_calls": [{"function": {"name": "dice.roll", "arguments": '{"sides": 6}'}}]}
+        return {"choices": [{"message": lost if tool_choice == "auto" else made}]}
+
+
+def test_the_other_way_is_measured_as_it_comes_and_with_the_calls_it_loses() -> None:
+    theirs, functions = Rival(llama := LostCall()), [Function("dice.roll", "roll dice", {"type": "object"})]
+    assert theirs.call("roll a die", functions) is None
+    assert theirs.helped("roll a die", functions) == ("dice.roll", {"sides": 6})
+    assert llama.choices == ["auto", {"type": "function", "function": {"name": "dice.roll"}}]
 
 
 def test_without_data_it_says_what_to_give() -> None:

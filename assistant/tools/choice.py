@@ -40,7 +40,7 @@ NOT_ASKED: Final = frozenset({"smollm2-135m"})  # measured: it chooses worse tha
 SURE: Final = 0.50  # the probability an action needs against the others and "none"
 LIKENESS_WEIGHT: Final = 12.0  # nats for a likeness of 1: chosen on examples of our own, see docs/tools.md
 NONE_LIKE: Final = 0.45  # how like a request must be before an action beats "none" without the model's help
-CLEAR_LEAD: Final = 0.3  # a likeness this far ahead of all others is not put to the model: it would not change it
+CLEAR_LEAD: Final = 0.2  # what is this far behind in likeness is not put to the model: it would not win
 NONE: Final = "none"
 FREE_TEXT: Final = frozenset(
     {"item", "message", "text", "search_query", "conversation_command", "topic", "expression", "words"}
@@ -110,10 +110,11 @@ class ModelChooser:
         return Choice(action.name, slots, best[3], weighed)
 
     def _weigh(self, text: str, like: list[tuple[str, float]]) -> list[tuple[str, float, float, float]]:
-        names = [name for name, _ in like] + ([NONE] if self.allow_none else [])
-        scores = [score for _, score in like] + ([NONE_LIKE] if self.allow_none else [])
-        ahead = scores[0] - max((s for s in scores[1:]), default=0.0)
-        told = [0.0] * len(names) if ahead >= CLEAR_LEAD else self._told(text, names)
+        both = sorted([*like, (NONE, NONE_LIKE)] if self.allow_none else like, key=lambda pair: -pair[1])
+        names, scores = [name for name, _ in both], [score for _, score in both]
+        near = [name for name, score in both if score > scores[0] - CLEAR_LEAD]
+        told = self._told(text, near) if len(near) > 1 else [0.0]
+        told += [max(told)] * (len(names) - len(near))  # as good as the best of the others: it cannot win by that
         totals = [LIKENESS_WEIGHT * s + t for s, t in zip(scores, told, strict=True)]
         top = max(totals)
         parts = [math.exp(t - top) for t in totals]
