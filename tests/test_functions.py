@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from assistant.engines import Prompt
-from assistant.tools.functions import Function, FunctionCaller, given, relevance
+from assistant.tools.functions import NONE, SMALL_TALK, Function, FunctionCaller, given, relevance
 from fakes import ScriptedModel
 
 ORDER = Function(
@@ -34,6 +34,9 @@ class Scored(ScriptedModel):
         self.enqueue(writes)
 
     def score(self, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+        """Sure of what it likes; asked nothing, it leans to calling something."""
+        if SMALL_TALK in prompt.messages[-1].content:
+            return [-1.0 if c == NONE else 0.0 for c in candidates]
         return [0.0 if c == self.likes else -30.0 for c in candidates]
 
 
@@ -61,6 +64,14 @@ def test_what_is_asked_for_is_called_with_what_the_request_gives() -> None:
     call = FunctionCaller(model).call("order two salami pizza", [WEATHER, ORDER])
     assert call is not None
     assert (call.name, call.arguments) == ("order_pizza", {"topping": "salami", "number": 2})
+
+
+def test_leaning_to_any_function_is_no_reason_to_call_one() -> None:
+    class Leaning(Scored):
+        def score(self, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+            return [-9.0 if c == NONE else 0.0 for c in candidates]
+
+    assert FunctionCaller(Leaning("", "{}")).call("are pizzas healthy", [WEATHER]) is None
 
 
 def test_a_required_argument_is_never_invented() -> None:

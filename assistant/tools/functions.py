@@ -5,7 +5,8 @@
 
 For tools whose arguments we have no reader for: those of other packages. Three things have to agree before one is
 called: its words are in the request, the model prefers its name to "none", and the request gives what it requires. The
-names are scored by prefill; the arguments are written by the model under the grammar of the schema. A small model
+names are scored by prefill, and what the model leans to anyway, asked nothing, is taken off: a small one prefers any
+function to none. The arguments are written by the model under the grammar of the schema. A small model
 fills whatever it is shown, so each value is then looked for in the request: an optional one that is not there is
 dropped, and without a required one nothing is called. Only the request and the descriptions are in the prompt.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
 from functools import cache
@@ -36,6 +37,8 @@ NONE: Final = "none"
 ABOUT_WEIGHT: Final = 8.0  # nats for a function all of whose words are in the request
 ABOUT_NONE: Final = 0.30  # how much a request must be about a function before the model need not prefer its name
 ABOUT_BARE: Final = 0.5  # the same where the request gives none of the arguments
+SMALL_TALK: Final = "Hello, how are you?"  # what no function does
+MAX_LEANS: Final = 64
 MAX_REQUEST_CHARS: Final = 2000
 MAX_STRING: Final = 120
 MAX_PROPERTIES: Final = 8
@@ -96,6 +99,7 @@ class FunctionCaller:
     """Calls with `model`; without one that scores, the words alone decide."""
 
     model: LanguageModel
+    _leans: dict[tuple[tuple[str, str], ...], list[float]] = field(default_factory=dict)
 
     def call(self, request: str, functions: Sequence[Function]) -> FunctionCall | None:
         """The call, or None. Raises SchemaError for a schema outside the subset, else what the model raises."""
@@ -119,7 +123,16 @@ class FunctionCaller:
         return functions[best], totals[best] - ABOUT_WEIGHT * ABOUT_NONE - told[-1]
 
     def _told(self, request: str, functions: Sequence[Function]) -> list[float]:
-        """Log-probability of each name and of none, per part of a name, so that long names are no worse."""
+        """Log-probability of each name and of none, per part of a name, so that long names are no worse; beyond what
+        they have where nothing is asked for."""
+        offered = tuple((f.name, f.description) for f in functions)
+        if offered not in self._leans:
+            if len(self._leans) >= MAX_LEANS:
+                self._leans.clear()
+            self._leans[offered] = self._scores(SMALL_TALK, functions)
+        return [s - lean for s, lean in zip(self._scores(request, functions), self._leans[offered], strict=True)]
+
+    def _scores(self, request: str, functions: Sequence[Function]) -> list[float]:
         names = [f.name for f in functions] + [NONE]
         if not isinstance(self.model, Scorer):
             return [0.0] * len(names)
