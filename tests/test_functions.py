@@ -53,10 +53,20 @@ class Scored(ScriptedModel):
         (["salami", "olives"], {"type": "array", "items": {"type": "string"}}, True, True),
         ("2026-05-03", {"type": "string"}, False, True),
         ("2026-06-04", {"type": "string"}, False, False),
+        (1, {"type": "integer"}, False, False),
     ],
 )
 def test_a_value_must_stand_in_the_request(value: Any, schema: dict[str, Any], required: bool, stands: bool) -> None:
     assert given("two salami pizzas with olives on May 3rd, 15 % off", value, schema, required) is stands
+
+
+@pytest.mark.parametrize(
+    ("request_", "value"),
+    [("298K and 10 m^3", 298), ("70kg and 1.75m tall", 1.75), ("order a pizza", 1), ("1,500 of them", 1500)],
+)
+def test_numbers_stand_with_a_unit_behind_them_too(request_: str, value: float) -> None:
+    assert given(request_, value, {"type": "number"}, True)
+    assert not given(request_, 7, {"type": "number"}, True)
 
 
 def test_what_is_asked_for_is_called_with_what_the_request_gives() -> None:

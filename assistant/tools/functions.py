@@ -34,7 +34,7 @@ from assistant.tools.quantities.tokens import tokenise, word_at
 from assistant.turn import Turn
 
 NONE: Final = "none"
-ABOUT_WEIGHT: Final = 8.0  # nats for a function all of whose words are in the request
+ABOUT_WEIGHT: Final = 5.0  # nats for a function all of whose words are in the request
 ABOUT_NONE: Final = 0.30  # how much a request must be about a function before the model need not prefer its name
 ABOUT_BARE: Final = 0.5  # the same where the request gives none of the arguments
 SMALL_TALK: Final = "Hello, how are you?"  # what no function does
@@ -172,7 +172,8 @@ def given(request: str, value: Any, schema: Mapping[str, Any], required: bool) -
         words = f"{schema.get('description', '')}"
         return required or len(set(stems(words)) & set(stems(request))) >= 2
     if isinstance(value, (int, float)):
-        return any(abs(float(n) - value) < 1e-6 for n in _numbers(request)) or (required and "enum" in schema)
+        one = value == 1 and required and bool(re.search(r"\ban?\b", request, re.IGNORECASE))
+        return one or any(abs(float(n) - value) < 1e-6 for n in _numbers(request)) or (required and "enum" in schema)
     if isinstance(value, str):
         if "enum" in schema:
             return required or _stands(value, request)
@@ -258,14 +259,19 @@ def _fillable(request: str, function: Function) -> bool:
 
 
 def _numbers(text: str) -> list[Fraction]:
-    """The numbers of a text in digits and words; 15 % also as its share of one."""
-    tokens, at, found = tokenise(text), 0, []
+    """The numbers of a text in digits and words; 15 % also as its share of one; digits as they stand too, since "298K"
+    and "1.75m" may be kelvin and metres."""
+    tokens, at = tokenise(text), 0
+    found = [Fraction(n.replace(",", "")) for n in _DIGITS.findall(text)]
     while at < len(tokens):
         number = number_at(tokens, at)
         if number:
             found += [number[0], number[0] / 100] if word_at(tokens, number[1]) in ("%", "percent") else [number[0]]
         at = number[1] if number else at + 1
     return found
+
+
+_DIGITS: Final = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\d.])\d+(?:\.\d+)?")
 
 
 def _told_of(schema: Mapping[str, Any]) -> str:
