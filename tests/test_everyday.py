@@ -137,6 +137,18 @@ def test_timers_are_renamed_and_started_again() -> None:
     assert bench.say("cancel") == "Cancelled the 20 minute timer."
 
 
+def test_a_reminder_twice_a_day_and_one_that_cannot_be() -> None:
+    bench = Bench()
+    assert bench.say("remind me to take my pills every day at 8 am and 8 pm") == (
+        "I will remind you to take my pills: every day at 08:00.\n"
+        "I will remind you to take my pills: every day at 20:00."
+    )
+    assert bench.say("remind me every 2 hours to drink water") == (
+        "I can repeat a reminder daily or on weekdays, not every 2 hours. Nothing was set."
+    )
+    assert bench.say("what reminders do I have").count("pills") == 2
+
+
 def test_alarms_and_reminders_are_shifted() -> None:
     bench = Bench()
     bench.say("wake me at 7")

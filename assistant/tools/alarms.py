@@ -30,6 +30,7 @@ class SetAlarm(msgspec.Struct, frozen=True, kw_only=True):
 class SetReminder(msgspec.Struct, frozen=True, kw_only=True):
     message: Annotated[str, msgspec.Meta(max_length=500)] = ""
     at: Moment = ""
+    every: Words = ""  # more often than daily, in words: not possible, and said so
     weekdays: tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...] = ()
 
 
@@ -59,6 +60,8 @@ def set_alarm(arguments: SetAlarm, surroundings: Surroundings) -> Outcome:
 
 
 def set_reminder(arguments: SetReminder, surroundings: Surroundings) -> Outcome:
+    if arguments.every:
+        raise ToolError(f"I can repeat a reminder daily or on weekdays, not {arguments.every}. Nothing was set.")
     if not arguments.message:
         raise Missing("message", "What shall I remind you of?")
     if not arguments.at:

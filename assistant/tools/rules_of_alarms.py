@@ -139,10 +139,17 @@ def _by_day(at: datetime, read: list[Found]) -> datetime:
     return at.replace(hour=hour if hour >= 7 else hour + 12) if ambiguous else at
 
 
+_OFTEN: Final = re.compile(
+    r"\s*\bevery (?:other |few |[\w-]+ (?:and a half )?)?(?:hours?|minutes?|seconds?)\b", re.IGNORECASE
+)
+
+
 def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
     rest = asked.text[match.end() :].strip()
     if not rest:
         return {}
+    if often := _OFTEN.search(rest):
+        return {"message": _OFTEN.sub("", rest).strip().removeprefix("to ").strip(), "every": often[0].strip()}
     weekdays = _weekdays(rest)
     rest = _EVERY.sub(" ", rest).strip() if weekdays else rest
     at, read = merged(Asked(rest, asked.now))

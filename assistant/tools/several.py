@@ -49,7 +49,7 @@ _NEXT_TIME: Final = re.compile(
 def unfolded(text: str, now: datetime) -> list[Call]:
     """The calls of a sentence in which one verb starts several timers or alarms; none if it is no such sentence."""
     words = plain(text)
-    return _timers(words, now) or _alarms(words, now)
+    return _timers(words, now) or _alarms(words, now) or _reminders(words, now)
 
 
 def joined(text: str, one: Callable[[str], list[Call]]) -> list[Call] | None:
@@ -156,6 +156,20 @@ def _timer_of(text: str, found: list[Found], at: int) -> dict[str, Any]:
     named = _NAMED_BEFORE.search(before) or _NAMED_BEHIND.match(behind)
     name = next((g for g in named.groups() if g), "") if named else ""
     return {**length(found[at].value), **({"name": name.strip()} if name else {})}
+
+
+def _reminders(words: str, now: datetime) -> list[Call]:
+    """remind me to take my pills every day at 8 am and 8 pm: the same twice."""
+    match = re.fullmatch(r"(remind me .+ at )(.+?) and (?:at )?(.+)", words, re.IGNORECASE)
+    if match is None:
+        return []
+    for part in match.groups()[1:]:
+        at = find(f"at {part}", now, ("time",))
+        if not at or at[0].start != 0 or at[0].end != len(part) + 3:
+            return []
+    read = [ruled(match[1] + part, now) for part in match.groups()[1:]]
+    both = [r[0] for r in read if r and r[0].tool == "reminder.set" and r[0].arguments.get("message")]
+    return [Call(r.tool, r.arguments, source="rules") for r in both] if len(both) == 2 else []
 
 
 def _alarms(words: str, now: datetime) -> list[Call]:
