@@ -168,6 +168,21 @@ def test_shipped_adapters_are_what_the_catalogue_says() -> None:
     assert {p.name for p in adapters.FOLDER.glob("*.gguf")} == listed
 
 
+def test_shipped_adapters_hold_pairs_of_finite_matrices_of_one_rank() -> None:
+    gguf = pytest.importorskip("gguf")
+    import numpy as np
+
+    for entry in shipped().values():
+        tensors = {t.name: t.data for t in gguf.GGUFReader(adapters.FOLDER / entry.file).tensors}
+        layers = {name.removesuffix(".lora_a") for name in tensors if name.endswith(".lora_a")}
+        assert layers and tensors.keys() == {f"{layer}.lora_{side}" for layer in layers for side in "ab"}
+        assert all(layer.startswith("blk.") and layer.endswith(".weight") for layer in layers)
+        assert len({tensors[f"{layer}.lora_a"].shape[0] for layer in layers}) == 1
+        for layer in layers:
+            a, b = tensors[f"{layer}.lora_a"], tensors[f"{layer}.lora_b"]
+            assert a.shape[0] == b.shape[1] and np.isfinite(a).all() and np.isfinite(b).all() and b.any()
+
+
 # -- on the real model -----------------------------------------------------------------------------------------------
 
 

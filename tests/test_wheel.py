@@ -17,6 +17,7 @@ DATA = [
     "assistant/home/simulated.yaml",
     "quantize/recipes/smollm2-135m-q4_0-qad.toml",
     "assistant/models/adapters/smollm2-135m-tools.gguf",
+    "assistant/models/adapters/qwen2.5-0.5b-tools.gguf",
     "quantize/data/requests/home_en.toml",
 ]
 

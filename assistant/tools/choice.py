@@ -78,6 +78,7 @@ class ModelChooser:
     actions: Mapping[str, Action]
     likeness: Likeness
     allow_none: bool = True
+    scores: bool = True  # without the model's own scores the likeness alone decides
 
     def choose(self, text: str, home: Home, tools: Registry) -> Sequence[Call]:
         """See calls.Chooser. One call or none."""
@@ -123,7 +124,7 @@ class ModelChooser:
 
     def _told(self, text: str, names: list[str]) -> list[float]:
         """The model's log-probability of each name, per token, so that long names are no worse."""
-        if not isinstance(self.model, Scorer) or self.model.name in NOT_ASKED:
+        if not self.scores or not isinstance(self.model, Scorer) or self.model.name in NOT_ASKED:
             return [0.0] * len(names)
         prompt = _prompt(f"Request: {text}\nTools: {', '.join(names)}", "router")
         scores = self.model.score(prompt, names)
@@ -172,7 +173,7 @@ def chooser_for(model: LanguageModel, language: str = "en") -> ModelChooser | Ad
     own = {name: action for name, action in actions.items() if tools[name].trusted}
     foreign = {name: action for name, action in actions.items() if name not in own}  # no code stands for them
     otherwise = replace(chooser, actions=foreign) if foreign else None
-    return AdaptedChooser(model, in_doubt=replace(chooser, actions=own), otherwise=otherwise)
+    return AdaptedChooser(model, in_doubt=replace(chooser, actions=own, scores=False), otherwise=otherwise)
 
 
 def prepare(language: str = "en") -> None:
