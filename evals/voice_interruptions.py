@@ -14,6 +14,7 @@ from evals.voice_parts import Bench
 from evals.voice_sounds import Floats, Remark, Spoken, echo_path, own_voice, remarks, rooms
 
 _ATTENUATIONS_DB = (10.0, 20.0, 30.0)  # of our own voice on its way back into the microphone
+_PEOPLE = ("not_wake_words_en", "read_en", "coffee_commands_en")
 _USER_DB = -22.0  # loud parts of the user's voice at the microphone
 _TEXTS = (
     "The whale is the largest animal that has ever lived, and it sings to others over hundreds of kilometres.",
@@ -69,7 +70,7 @@ def wake_words(bench: Bench) -> None:
 
 
 def _people(bench: Bench, own: list[Spoken], rate_hz: int, paths: list[Floats]) -> None:
-    found = remarks(bench.data, ("not_wake_words_en", "read_en"), _USER_DB)[: bench.options.choose(12, 50, 100)]
+    found = remarks(bench.data, _PEOPLE, _USER_DB)[: bench.options.choose(12, 50, 100)]
     trials = [_trial(remark, number, own, rate_hz, paths) for number, remark in enumerate(found)]
     ducked = [t.ducked_ms for t in trials if t.ducked_ms is not None]
     decided = [t.decided_ms for t in trials if t.decided_ms is not None]
