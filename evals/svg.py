@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 680, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 48
 COLOURS = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)")
 ROW_PX = 30
+LOGARITHMIC_FROM = 4.0  # models of 90 and 1,100 MB: a linear axis would put all small ones on one spot
 WIDEST_LETTER_PX = 7.5  # of a name in 12 px; capitals, digits and underscores are wider than the average letter
 
 
@@ -89,16 +90,21 @@ def stacked(series: Series) -> str:
 
 
 def points(rows: Sequence[Point], x_label: str, y_label: str) -> str:
-    """A dot with its interval and its name for each row; neither axis begins at 0."""
+    """A dot with its interval and its name for each row; neither axis begins at 0. The horizontal one is logarithmic
+    where its values are positive and span more than a factor of LOGARITHMIC_FROM."""
     if not rows:
         return ""
     height = HEIGHT + 100
-    x_ticks = _around([r.x for r in rows])
+    xs = [r.x for r in rows]
+    logarithmic = min(xs) > 0 and max(xs) / min(xs) > LOGARITHMIC_FROM
+    x_ticks = _powers_around(xs) if logarithmic else _around(xs)
+    place = math.log if logarithmic else float
+    first, last = place(x_ticks[0]), place(x_ticks[-1])
     y_ticks = _around([y for r in rows for y in (r.low, r.high)])
     groups = list(dict.fromkeys(row.group for row in rows))
 
     def at(x: float, y: float) -> tuple[float, float]:
-        across = (x - x_ticks[0]) / (x_ticks[-1] - x_ticks[0])
+        across = (place(x) - first) / (last - first)
         up = (y - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
         return LEFT + across * (WIDTH - LEFT - RIGHT), height - BOTTOM - up * (height - TOP - BOTTOM)
 
@@ -201,6 +207,17 @@ def _around(values: Sequence[float]) -> list[float]:
     low, high = min(values), max(values)
     room = 0.0 if high > low else abs(high) / 10 or 1.0
     return ticks(low - room, high + room)
+
+
+def _powers_around(values: Sequence[float]) -> list[float]:
+    """1, 2 and 5 times powers of ten that cover positive values."""
+    low, high = min(values), max(values)
+    steps = [
+        m * 10.0**e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1) for m in (1, 2, 5)
+    ]
+    begin = max(i for i, step in enumerate(steps) if step <= low)
+    end = min(i for i, step in enumerate(steps) if step >= high)
+    return steps[begin : end + 1]
 
 
 def ticks(low: float, high: float, n: int = 5) -> list[float]:

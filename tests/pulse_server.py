@@ -94,7 +94,8 @@ class PulseServer:
         path = self.folder / f"say-{time.monotonic_ns()}.raw"
         path.write_bytes(pcm.astype(np.int16).tobytes())
         command = ["pacat", "--playback", f"--device={sink}", f"--rate={rate_hz}", "--channels=1", "--format=s16le"]
-        return subprocess.Popen([*command, "--latency-msec=20", str(path)], env=self._env())
+        # a buffer of 100 ms, so that a busy machine does not tear holes into the speech
+        return subprocess.Popen([*command, "--latency-msec=100", str(path)], env=self._env())
 
     def record(self, sink: str, rate_hz: int) -> subprocess.Popen[bytes]:
         """Record what is played into a sink; read its standard output."""

@@ -116,3 +116,11 @@ def test_a_figure_nobody_measured_is_an_error(tmp_path: Path, capsys: pytest.Cap
     assert main(["report", "--readme", str(page)]) == 2
     assert "made_up" in capsys.readouterr().err
     assert page.read_text() == "<!-- evals r.jsonl: made_up -->\n<!-- /evals -->\n"
+
+
+def test_sizes_far_apart_get_a_logarithmic_axis() -> None:
+    page = svg.points([svg.Point("a", 88, 0.5, 0.4, 0.6), svg.Point("b", 1100, 0.7, 0.6, 0.8)], "MB", "share")
+    assert {"50", "100", "1000", "2000"} <= set(re.findall(r">([\d.]+)</text>", page))
+    small, large = (float(x) for x in re.findall(r'cx="([\d.]+)"', page))
+    middle = (svg.LEFT + svg.WIDTH - svg.RIGHT) / 2
+    assert svg.LEFT < min(small, large) < middle < max(small, large) < svg.WIDTH
