@@ -327,7 +327,7 @@ FAULTS: dict[int, Fault] = {
     70: fault(
         "silence, clicks, noise",
         "no turn",
-        "test_voice_loop.py::test_noise_is_no_turn",
+        "test_voice_loop.py::test_noise_is_no_turn_and_the_screen_says_that_nothing_was_understood",
         f"{_VOICE}silence_and_noise_say_nothing",
     ),
     71: fault("a speaker that takes nothing", "said", f"{_PULSE}a_speaker_that_takes_no_sound_is_told"),
