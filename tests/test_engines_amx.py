@@ -8,6 +8,9 @@ import sys
 
 import pytest
 
+from assistant.engines import amx
+from assistant.errors import EngineError, NetworkLockError
+
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64",
     reason="AMX is in x86-64 processors, the filter Linux's",
@@ -35,3 +38,14 @@ def test_the_right_to_tiles_is_refused_and_nothing_else() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("refused")
+
+
+def test_a_kernel_without_filters_is_told_in_words_that_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(program: bytes) -> None:
+        raise NetworkLockError("no seccomp here")
+
+    monkeypatch.setattr(amx, "_has_tiles", lambda: True)
+    monkeypatch.setattr(amx, "_request_tiles", lambda: 0)
+    monkeypatch.setattr(amx.seccomp, "install", refuse)
+    with pytest.raises(EngineError, match="run on a kernel with seccomp"):
+        amx.switch_off.__wrapped__()

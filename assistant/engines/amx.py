@@ -17,6 +17,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from assistant.errors import EngineError, NetworkLockError
 from assistant.privacy import seccomp
 
 _ARCH_PRCTL = 158  # x86-64
@@ -28,12 +29,18 @@ _TILE_DATA = 18  # XFEATURE_XTILEDATA
 def switch_off() -> bool:
     """Call it before a model is loaded. Returns whether this processor has AMX, so that there was something to do.
 
-    Raises NetworkLockError where the kernel takes no filter.
+    Raises EngineError where the kernel takes no filter: a model would then end the process.
     """
     if not _has_tiles():
         return False
     _request_tiles()
-    seccomp.install(seccomp.refuse_argument(_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, errno.EPERM))
+    try:
+        seccomp.install(seccomp.refuse_argument(_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, errno.EPERM))
+    except NetworkLockError as error:
+        raise EngineError(
+            "this processor has AMX, with which the model runtime crashes, and the kernel takes no filter that would "
+            "keep it from that; run on a kernel with seccomp, or on another processor"
+        ) from error
     return True
 
 
