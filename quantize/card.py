@@ -15,6 +15,14 @@ from quantize.runner import Place, sha256
 if TYPE_CHECKING:
     from quantize.stages.report import Card
 
+_FIDELITY = {
+    "kld_mean": "KLD mean",
+    "kld_p99": "KLD p99",
+    "ppl_ratio": "PPL ratio",
+    "top1_agreement": "top-1 agreement",
+    "cosine": "cosine",
+    "nearest_agreement": "same nearest text",
+}
 _TOOLS = ("torch", "transformers", "gguf", "llama-cpp-python", "optimum", "optimum-quanto")
 
 
@@ -41,8 +49,8 @@ def write_card(card: Card, place: Place) -> None:
         "",
         *_fidelity(evaluation["texts"], card.model),
         "",
-        "Each text is scored token by token against the reference's full distribution (`quantize evaluate`). Small",
-        "differences here do not rank good files on tasks.",
+        "Each text is compared with what the reference computes (`quantize evaluate`, or the stage named below).",
+        "Small differences here do not rank good files on tasks.",
         "",
         "## How it was made",
         "",
@@ -60,15 +68,12 @@ def write_card(card: Card, place: Place) -> None:
 
 
 def _fidelity(texts: dict[str, Any], model: str) -> list[str]:
-    rows = ["| text | tokens | KLD mean | KLD p99 | PPL ratio | top-1 agreement |", "|---|---|---|---|---|---|"]
-    for text, by_model in texts.items():
-        found = by_model.get(model)
-        if found:
-            cells = " | ".join(
-                f"{found[m]['value']:.4f} ({found[m]['low']:.4f} .. {found[m]['high']:.4f})"
-                for m in ("kld_mean", "kld_p99", "ppl_ratio", "top1_agreement")
-            )
-            rows.append(f"| {text} | {found['kld_mean']['n']} | {cells} |")
+    found = {text: by_model[model] for text, by_model in texts.items() if model in by_model}
+    metrics = [m for m in _FIDELITY if any(m in by_metric for by_metric in found.values())]
+    rows = ["| text | n | " + " | ".join(_FIDELITY[m] for m in metrics) + " |", "|---|---|" + "---|" * len(metrics)]
+    for text, by_metric in found.items():
+        cells = " | ".join("{value:.4f} ({low:.4f} .. {high:.4f})".format(**by_metric[m]) for m in metrics)
+        rows.append(f"| {text} | {by_metric[metrics[0]]['n']} | {cells} |")
     return rows
 
 

@@ -71,6 +71,12 @@ def _bootstrap_quantile(values: Floats, q: float, rounds: int = 200) -> Floats:
     return np.array([np.quantile(random.choice(values, len(values)), q) for _ in range(rounds)])
 
 
+def measured(values: npt.ArrayLike, unit: str) -> dict[str, Any]:
+    """The mean of independent values, shape (n,), with its 95 % interval."""
+    array = np.asarray(values, dtype=np.float64)
+    return _metric(float(array.mean()), _standard_error(array), len(array), unit)
+
+
 def _metric(value: float, standard_error: float, n: int, unit: str) -> dict[str, Any]:
     margin = 1.96 * standard_error
     return {"value": float(value), "low": float(value - margin), "high": float(value + margin), "n": n, "unit": unit}

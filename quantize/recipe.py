@@ -1,10 +1,13 @@
 """A recipe: an ordered list of stages in TOML, each with its parameters. Misspelt keys are refused.
 
-name = "smollm2-135m-q4_0-qad" source = "smollm2-135m"        # a name in the model store, or a path seed = 1
+name = "smollm2-135m-q4_0-qad"
+source = "smollm2-135m"            # a name in the model store, or a path
+seed = 1
 
-[[stage]] do = "convert"                 # which stage (quantize/stages/__init__.py lists them) id = "reference"
-# how later stages name its result; default: the value of `do` [stage.with]                   # its parameters
-float_type = "F16"
+[[stage]]
+do = "convert"                     # which stage: quantize/stages/__init__.py lists them
+id = "reference"                   # how later stages name its result; default: the value of `do`
+with = { float_type = "F16" }      # its parameters
 """
 
 from __future__ import annotations

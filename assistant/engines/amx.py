@@ -31,7 +31,7 @@ def switch_off() -> bool:
 
     Raises EngineError where the kernel takes no filter: a model would then end the process.
     """
-    if not _has_tiles():
+    if not has_tiles():
         return False
     _request_tiles()
     try:
@@ -44,7 +44,8 @@ def switch_off() -> bool:
     return True
 
 
-def _has_tiles() -> bool:
+def has_tiles() -> bool:
+    """Whether a process that called `switch_off` has a filter for it, which says nothing about the network lock."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return False
     try:

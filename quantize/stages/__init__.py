@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quantize.runner import Stage
 from quantize.stages.data import Calibrate, Packs
+from quantize.stages.embedder import CompareEmbeddings, ConvertBert
 from quantize.stages.report import Card, Evaluate
 from quantize.stages.study import Study
 from quantize.stages.tools import Adapt, Teach
@@ -21,6 +22,8 @@ STAGES: dict[str, type[Stage]] = {
     "qad": Qad,
     "plan": Plan,
     "quantise": Quantise,
+    "convert-bert": ConvertBert,
+    "compare-embeddings": CompareEmbeddings,
     "export-onnx": ExportOnnx,
     "evaluate": Evaluate,
     "card": Card,
