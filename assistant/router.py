@@ -24,13 +24,14 @@ from assistant.home.model import key
 from assistant.home.sentences import MAX_CHARS, sentences_for
 from assistant.tools import Level, Missing, Outcome, Surroundings, ToolError
 from assistant.tools.calls import Call, Chooser
-from assistant.tools.confirming import Confirm, Confirmation, confirmation, refuse
+from assistant.tools.confirming import Confirm, Confirmation, confirmation, refuse, undoing
+from assistant.tools.devices_meant import on_devices
 from assistant.tools.follow_up import answer_to_question, follow_up, is_question
 from assistant.tools.meanings import call_of, less_sure, one_meant, took_too_much
 from assistant.tools.notes import recalled
 from assistant.tools.registry import Registry, registry
 from assistant.tools.rules import plain, ruled
-from assistant.tools.several import AND, MAX_ACTIONS, deferred, joined, unfolded
+from assistant.tools.several import AND, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
 
@@ -133,7 +134,7 @@ class Router:
         for call in decision.calls[:MAX_ACTIONS]:
             try:
                 if call.tool == "undo":
-                    said.append(self._undo())
+                    said.append(self._undo(confirm))
                 else:
                     with self.surroundings.records.recording(call.tool):
                         outcome = self._run(call, confirm)
@@ -159,6 +160,8 @@ class Router:
             return [[answered]]
         if following := follow_up(self.last, text, now):
             return [[following]]
+        if on_devices := self._on_devices(self.last, text, area):
+            return [[on_devices]]
         if unfolded_calls := unfolded(text, now):
             return [unfolded_calls]
         whole = self._one(text, area)
@@ -166,15 +169,30 @@ class Router:
             return [put_off]
         if whole and not took_too_much(whole[0]) and not self._leaves_out(whole[0], text, area):
             return [[call] for call in whole]
-        several = joined(text, lambda part: self._one(part, area))
+        several = joined(text, lambda part: self._one(part, area), lambda last, part: self._after(last, part, area))
         return ([several] if several else []) + [[call] for call in whole]
+
+    def _after(self, last: Call | None, part: str, area: str) -> list[Call]:
+        """What a part of a request means behind the part before it: "set a timer and call it pasta"."""
+        if not REFERS.search(part):
+            return []
+        last = last or self.last
+        found = follow_up(last, part, self.surroundings.clock()) or self._on_devices(last, part, area)
+        return [found] if found else []
+
+    def _on_devices(self, last: Call | None, text: str, area: str) -> Call | None:
+        """A bit more or less than now, "and the lamp", and what is left alone; see rules_of_devices.py."""
+        return on_devices(last, text, self.surroundings, lambda part: self._one(part, area), area)
 
     def _leaves_out(self, call: Call, text: str, area: str) -> bool:
         """Whether a timer or an alarm was read from a request that goes on with another action."""
-        if call.tool not in ("timer.start", "alarm.set"):
+        if call.tool not in ("timer.start", "alarm.set", "alarm.cancel"):
             return False
-        later = [p for p in AND.split(text)[1:] if p.strip()]
-        return any(re.search(r"\b(?:timer|alarm)\b", p, re.IGNORECASE) or self._one(p, area) for p in later)
+        later = [named_kind(p, call) for p in AND.split(text)[1:] if p.strip()]
+        return any(
+            re.search(r"\b(?:timer|alarm)\b", p, re.IGNORECASE) or self._one(p, area) or self._after(call, p, area)
+            for p in later
+        )
 
     def _one(self, text: str, area: str) -> list[Call]:
         """Meanings of a text as one action: rules that are surer than sentences, sentences, the other rules."""
@@ -199,6 +217,8 @@ class Router:
             ):  # the name of nothing: all of a kind
                 matches = sentences.match(_ALL.sub("the ", plain(text), count=1), area) or matches
             matches = [m for m in matches if key(str(m.slots.get("name", ""))) != key(plain(text)) or m.reading < 3]
+            if is_question(text):  # "is the sauna on" is no command to "is the sauna"
+                matches = [m for m in matches if m.reading < 3 or m.intent.startswith("HassGet")]
             by_sentence = [one_meant(call, text) for match in matches if (call := call_of(match)) is not None]
             if by_sentence:
                 break
@@ -233,7 +253,12 @@ class Router:
                 raise NotConfirmed(f"Not done: {asked.question} It needs your confirmation with a key press.")
         return self.tools.run(call.tool, arguments, self.surroundings)
 
-    def _undo(self) -> str:
+    def _undo(self, confirm: Confirm) -> str:
+        """Raises NotConfirmed: taking back "lock the door" unlocks it, which needs what unlocking needs."""
+        if (asked := undoing(self.surroundings)) is not None:
+            self._require_pace()
+            if not confirm(asked):
+                raise NotConfirmed(f"Not done: {asked.question} It needs your confirmation with a key press.")
         undone = self.surroundings.records.undo_last()
         self.surroundings.changed_timers()
         return f"Undone: {undone}." if undone else "There is nothing to undo."

@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--adapter", default="on", metavar="on|off|FILE", help="the model's adapter for choosing tools")
     run.add_argument("--data", type=Path, metavar="DIR", help="folder with evaluation sets")
     run.add_argument("--only", action="append", default=[], metavar="REGEX", help="only parts or sets with such names")
+    run.add_argument("--rows", type=_rows, default=0, metavar="N", help="rows of each sample, instead of the effort's")
     run.add_argument("--seed", type=int, help="seed of every sample that is drawn")
     run.add_argument("--out", type=Path, metavar="FILE", help="results file to append to (default: in the home folder)")
     length = run.add_mutually_exclusive_group()
@@ -86,6 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _rows(text: str) -> int:
+    """Raises ValueError, which argparse puts in words."""
+    n = int(text)
+    if n < 1:
+        raise ValueError
+    return n
+
+
 def _list(options: argparse.Namespace) -> int:
     from evals.task import tasks
 
@@ -107,7 +116,7 @@ def _run(options: argparse.Namespace) -> int:
     if "smoke" in options.tasks:
         effort = Effort.SMOKE
     seed = DEFAULT_SEED if options.seed is None else options.seed
-    chosen = Options(options.model, effort, options.data, seed, tuple(options.only), options.adapter)
+    chosen = Options(options.model, effort, options.data, seed, tuple(options.only), options.adapter, options.rows)
     out = options.out or default_results_file()
     code = EXIT_OK
     for name in names:

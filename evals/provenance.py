@@ -54,7 +54,10 @@ def finish(start: Start, options: Options, outcome: Outcome) -> dict[str, Any]:
 
 
 def _only(options: Options) -> dict[str, Any]:
-    return {"only": list(options.only)} if options.only else {}
+    return {
+        **({"only": list(options.only)} if options.only else {}),
+        **({"rows": options.rows} if options.rows else {}),
+    }
 
 
 def commit() -> str:

@@ -51,6 +51,15 @@ def bootstrap(
     return Interval(float(statistic(values, axis=0)), low, high, len(values))
 
 
+def wilson(right: Sequence[float], z: float = 1.96) -> Interval:
+    """Share of the samples, each 0 or 1, with Wilson's interval: it has a width where all are alike, too."""
+    values = _array(right)
+    n, p = len(values), float(values.mean())
+    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    whole = 1 + z * z / n
+    return Interval(p, max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole), n)
+
+
 def bootstrap_quantile(samples: Sequence[float], q: float, level: float = 0.95, seed: int = 0) -> Interval:
     """As bootstrap(), for a quantile such as the 95th percentile of latencies."""
 

@@ -35,9 +35,12 @@ class Options:
     seed: int = DEFAULT_SEED
     only: tuple[str, ...] = ()  # parts of a task's work, by regular expressions found in their names; all when empty
     adapter: str = "on"  # of the model, for choosing tools: on, off, or the path of another
+    rows: int = 0  # of each sample that is drawn, instead of what goes with the effort
 
     def choose(self, quick: int, default: int, full: int) -> int:
         """The number (of repetitions, rows, ...) that goes with the effort; a smoke run takes that of a quick one."""
+        if self.rows:
+            return self.rows
         return {Effort.DEFAULT: default, Effort.FULL: full}.get(self.effort, quick)
 
     def wants(self, name: str) -> bool:

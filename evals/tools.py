@@ -35,7 +35,8 @@ are left out.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,9 +80,11 @@ class Tools:
             progress.start(part)
             try:
                 measure(options, options.data, outcome)
-            except AssistantError as error:
+            except Exception as error:  # noqa: BLE001 - the other parts are worth the time they take
                 outcome.failures.append(Failure(part, type(error).__name__, str(error)))
                 progress.say(f"  failed: {error}")
+                if not isinstance(error, AssistantError):
+                    progress.say(traceback.format_exc())
             progress.finish(part)
         return outcome
 
@@ -142,6 +145,7 @@ def _documents(options: Options, data: Path, outcome: Outcome) -> None:
 def _answers(options: Options, data: Path, outcome: Outcome) -> None:
     """Answers from documents by the model; with the paragraph there, and after it was taken away."""
     spec = resolve(options.model)
+    tools_model.used(outcome, spec)
     with tools_documents.paragraphs(data) as indexed, open_product(spec, N_CONTEXT) as product:
         found = indexed.answers(product.model, options.choose(10, 20, 1000), options.seed)
     outcome.metrics["document_answer_em"] = share(found.exact, better="higher")
@@ -154,20 +158,28 @@ def _answers(options: Options, data: Path, outcome: Outcome) -> None:
 
 
 def _functions(options: Options, data: Path, outcome: Outcome) -> None:
-    """Function calling, ours beside llama-cpp-python's own: the same file and rows, one after the other."""
+    """Function calling, ours beside llama-cpp-python's own: the same file and rows, at the same time, a thread each."""
     spec = resolve(options.model)
+    tools_model.used(outcome, spec)
     n = options.choose(4, 8, 1000)  # theirs takes half a minute a row
     samples = {name: tools_functions.sample(data, name, n, options.seed) for name in tools_functions.CATEGORIES}
-    with ExitStack() as stack:
-        model: LanguageModel = stack.enter_context(open_product(spec, N_FUNCTIONS_CONTEXT, N_THREADS)).model
-        for name, picked in samples.items():
-            called = tools_functions.measure(picked, tools_functions.ours(FunctionCaller(model)))
-            outcome.metrics[f"bfcl_{name}"] = share(called.right, better="higher")
-            outcome.settings[f"bfcl_{name}_wrong"] = called.wrong[:20]
-    with rival(spec.path, N_THREADS) as theirs:
+
+    def ours(model: LanguageModel) -> dict[str, tools_functions.Called]:
+        caller = tools_functions.ours(FunctionCaller(model))
+        return {name: tools_functions.measure(picked, caller) for name, picked in samples.items()}
+
+    with (
+        open_product(spec, N_FUNCTIONS_CONTEXT, N_THREADS) as product,
+        rival(spec.path, N_THREADS) as theirs,
+        ThreadPoolExecutor(max_workers=1) as beside,
+    ):
+        made = beside.submit(ours, product.model)
         for name, picked in samples.items():
             called = tools_functions.measure(picked, theirs.call)
             outcome.metrics[f"bfcl_{name}_llama_cpp_python"] = share(called.right)
             outcome.settings[f"bfcl_{name}_llama_cpp_python_wrong"] = called.wrong[:20]
             helped = tools_functions.measure(picked, theirs.helped)
             outcome.metrics[f"bfcl_{name}_llama_cpp_python_helped"] = share(helped.right)
+        for name, called in made.result().items():
+            outcome.metrics[f"bfcl_{name}"] = share(called.right, better="higher")
+            outcome.settings[f"bfcl_{name}_wrong"] = called.wrong[:20]

@@ -17,7 +17,7 @@ from assistant.turn import Turn
 from evals import tools_intents, tools_requests
 from evals.product import open_product, resolve
 from evals.results import Metric, from_interval, from_samples
-from evals.statistics import bootstrap
+from evals.statistics import bootstrap, wilson
 from evals.task import Options, Outcome
 
 N_CONTEXT = 2048
@@ -25,8 +25,17 @@ N_CONTEXT_DECISION = 512  # an adapter sees the request alone
 
 
 def share(samples: Sequence[float], **judged: str) -> Metric:
-    """A share with its interval; row by row comparable."""
-    return from_interval(bootstrap(list(samples), np.mean), "share", samples=list(samples), paired=True, **judged)
+    """A share with its interval (Wilson's of rows that are right or wrong); row by row comparable."""
+    yes_or_no = set(samples) <= {0.0, 1.0}
+    interval = wilson(samples) if yes_or_no else bootstrap(list(samples), np.mean)
+    return from_interval(interval, "share", samples=list(samples), paired=True, **judged)
+
+
+def used(outcome: Outcome, spec: ModelSpec) -> None:
+    """Note the model of a part, once for a run."""
+    model = {"name": spec.name, "file": spec.file_name, "sha256": spec.sha256, "size_bytes": spec.size_bytes}
+    if model not in outcome.models:
+        outcome.models.append(model)
 
 
 def decisions(options: Options, data: Path, outcome: Outcome) -> None:
@@ -35,9 +44,7 @@ def decisions(options: Options, data: Path, outcome: Outcome) -> None:
     alone = tools_intents.model_intents(data, intents_chooser(_Silent()), n, options.seed)
     outcome.metrics["ha_likeness_intent"] = share(alone.intent)
     spec = with_adapter(resolve(options.model), options.adapter)
-    outcome.models.append(
-        {"name": spec.name, "file": spec.file_name, "sha256": spec.sha256, "size_bytes": spec.size_bytes}
-    )
+    used(outcome, spec)
     outcome.settings["adapter"] = options.adapter if spec.adapter else "none"
     with open_product(spec, N_CONTEXT_DECISION if spec.adapter else N_CONTEXT) as product:
         chooser = chooser_for(product.model)
@@ -58,6 +65,7 @@ def decisions(options: Options, data: Path, outcome: Outcome) -> None:
 def injections(options: Options, data: Path, outcome: Outcome) -> None:
     """What the product starts: for requests out of scope, and for attacks in what it reads. Raises UsageError."""
     spec = with_adapter(resolve(options.model), options.adapter)
+    used(outcome, spec)
     with open_product(spec, N_CONTEXT) as product:
         model: LanguageModel = product.model
         wrong = tools_intents.out_of_scope(data, options.choose(40, 150, 1000), options.seed, chooser_for(model))

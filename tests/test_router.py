@@ -164,7 +164,7 @@ def test_what_was_told_is_recalled_and_nothing_else_is() -> None:
         ("convert 70 fahrenheit to celsius", "70 fahrenheit is about 21.1111 celsius."),
         ("convert 5 miles", "To what unit shall I convert miles?"),
         ("what's the date in three weeks", "In three weeks is Tuesday, 15 December 2026."),
-        ("make a new list called camping", "What shall I put on the camping list?"),
+        ("make a new list called camping", "Made the camping list. What shall I put on it?"),
         ("set a tea timer", "For how long?"),
         ("how many items are on my shopping list", "The shopping list is empty."),
         ("turn off everything", "Turned off: "),

@@ -86,7 +86,13 @@ def _is(entity: Entity, wanted: Any) -> bool:
     actual = entity.state.casefold()
     if entity.domain == "binary_sensor" and wanted not in ("on", "off"):
         return reading(entity).casefold() == str(wanted).casefold()
+    if entity.domain in _ON_IN_MANY_WAYS and wanted in ("on", "off"):
+        return (actual not in _NOT_ON) is (str(wanted) == "on")
     return actual == str(wanted).casefold()
+
+
+_ON_IN_MANY_WAYS: Final = frozenset({"media_player", "climate", "water_heater"})  # playing, paused; heat, cool
+_NOT_ON: Final = frozenset({"off", "standby", "unavailable", "unknown"})
 
 
 def _names(entities: list[Entity]) -> str:

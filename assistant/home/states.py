@@ -58,6 +58,8 @@ def targets(home: Home, intent: str, slots: Slots) -> list[Entity]:
         found = [e for e in found if e.domain in _TURN]
     if intent in _PLAYING and "name" not in slots:
         found = [e for e in found if e.state not in ("off", "unavailable")] or found
+    if intent == "HassMediaUnpause" and "name" not in slots:  # what is off was not playing
+        found = [e for e in found if e.state == "paused"] or [e for e in found if e.state != "off"] or found
     return found
 
 

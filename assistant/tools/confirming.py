@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from assistant.tools import Level, Surroundings, Tool
+from assistant.tools.records import HOME_STATE
 
 MAX_SHOWN_CHARS: Final = 80
 _ALWAYS: Final = "Locks, garages, gates, valves and alarms always need your key press."
@@ -54,6 +55,19 @@ def confirmation(
     if level == Level.GUARD:
         detail = f"{detail} {_ALWAYS}".strip()
     return Confirmation(tool.name, dict(given), level, question, detail)
+
+
+def undoing(surroundings: Surroundings) -> Confirmation | None:
+    """The question before undo, where it would move a lock, a garage or the like; None where it moves none."""
+    step = surroundings.records.last_step()
+    home = surroundings.home()
+    moved = {b.id: b.value for b in step.before if b.kind == HOME_STATE} if step else {}
+    guarded = [e for e in home.entities if e.id in moved and e.guards]
+    if not guarded:
+        return None
+    names = ", ".join(e.name for e in guarded)
+    now = "; ".join(f"{e.name} is {e.state} now" for e in guarded)
+    return Confirmation("undo", {}, Level.GUARD, f"Take back what was done to the {names}?", f"{now}. {_ALWAYS}")
 
 
 def _short(value: object) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from assistant.tools.asked import length
+from assistant.tools.calculator import calculates
 from assistant.tools.calls import Call
 from assistant.tools.quantities import find
 from assistant.tools.rules import plain, ruled
@@ -86,6 +87,15 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     if family == "event" and (m := re.match(_MOVING, words, re.I)) and last.arguments.get("title"):
         read = ruled(f"reschedule {last.arguments['title']} to {m[1]}", now)
         return Call(read[0].tool, read[0].arguments, source="follow-up") if read else None
+    if family == "calculator" and (m := re.fullmatch(_REST_OF_SUM, words, re.I)):
+        expression = f"({last.arguments.get('expression', '')}) {m['sign']} {m['rest']}"
+        return Call("calculator", {"expression": expression}, source="follow-up") if calculates(expression) else None
+    if last.tool == "clock.time" and (
+        m := re.fullmatch(r"(?:(?:what|how) about )?in (?:the )?(?P<place>[a-z ]+)", words, re.I)
+    ):
+        return Call("clock.time", {"place": m["place"]}, source="follow-up")
+    if last.tool == "fact.remember" and re.fullmatch(r"forget (?:it|that)(?: again)?", words, re.I):
+        return Call("undo", source="follow-up")
     if re.fullmatch(r"(?:cancel|stop|delete|remove) (?:it|that)|cancel", words, re.I):
         undoing = {"timer": "timer.cancel", "alarm": "alarm.cancel", "reminder": "reminder.cancel"}.get(family)
         return Call(undoing, source="follow-up") if undoing else Call("undo", source="follow-up")
@@ -102,6 +112,12 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     return None
 
 
+_REST_OF_SUM: Final = (
+    r"(?:and |then |now |that )*(?P<sign>plus|minus|times|multiplied by|divided by|to the power of|[-+*/^×÷]) ?"
+    r"(?P<rest>[-\d.,()]+|[a-z -]{2,30})"
+)
+
+
 def _of_list(last: Call, text: str) -> Call | None:
     """ "also eggs", "and bread", "remove the eggs", "what is on it", after something was done with a list."""
     named = {"name": last.arguments["name"]} if last.arguments.get("name") else {}
@@ -110,7 +126,11 @@ def _of_list(last: Call, text: str) -> Call | None:
         r"(?:remove|delete|take off|drop) (?:the )?((?!.*\blist\b)(?!(?:it|that|this)$).+?)(?: again)?", words, re.I
     ):
         return Call("list.remove", {**named, "item": m[1]}, source="follow-up")
-    if re.fullmatch(r"(?:what(?:'s| is) on (?:it|there)|read (?:it|that)(?: to me| out)?|show (?:it|me))", words, re.I):
+    if re.fullmatch(
+        r"(?:what(?:'s| is) on (?:it|there)|read (?:it|that|them)(?: back)?(?: to me| out)?|show (?:it|me))",
+        words,
+        re.I,
+    ):
         return Call("list.read", named, source="follow-up")
     raw = " ".join(text.split()).strip(" .!")
     m = re.fullmatch(r"(?:put|add) (.+?) (?:on|to) (?:it|there)(?: too| as well)?", words, re.I)
@@ -156,6 +176,9 @@ def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
         return Call("timer.pause" if m[1].casefold() == "pause" else "timer.resume", named, source="follow-up")
     if m := re.fullmatch(r"(?:call|name|rename|label) (?:it|that)(?: to| as)? (.+)", words, re.I):
         return Call("timer.rename", {**named, "new_name": m[1]}, source="follow-up")
+    called = str(last.arguments.get("new_name") or last.arguments.get("name") or "")
+    if called and re.fullmatch(rf"(?:cancel|stop|end|delete|remove) (?:the |my )?{re.escape(called)}", words, re.I):
+        return Call("timer.cancel", {"name": called}, source="follow-up")
     if re.fullmatch(r"how (?:much|long)(?: time)?(?: is)?(?: longer| left| more)?(?: is left)?|time left", words, re.I):
         return Call("timer.status", source="follow-up")
     return None

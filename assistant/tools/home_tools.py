@@ -10,11 +10,12 @@ from assistant.home.answers import reading
 from assistant.home.model import Entity, Home, key
 from assistant.home.states import change, targets
 from assistant.tools import Level, Missing, Outcome, Surroundings, Tool, ToolError
+from assistant.tools.slots import kind_of
 
 Words = Annotated[str, msgspec.Meta(max_length=120)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 MAX_NAMED: Final = 4
-MAX_ASKED: Final = 12
+MAX_ASKED: Final = 30  # a question names what it moves
 
 
 class Where(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -26,6 +27,7 @@ class Where(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     domain: Words | list[Words] = ""
     device_class: Words | list[Words] = ""
     one: bool = False  # a single device is meant: where several fit, it is asked which
+    but: list[Words] = []  # names, rooms, floors and kinds that are left alone
 
 
 class Light(Where, frozen=True, kw_only=True, omit_defaults=True):
@@ -73,19 +75,40 @@ def slots_of(arguments: Where) -> dict[str, Any]:
 _OURS: Final = frozenset({"one", "outside"})
 
 
+_OF_HEATING: Final = frozenset({"HassClimateSetTemperature", "HassTurnOn", "HassTurnOff"})
 _HEATING: Final = frozenset({"heating", "the heating", "heat", "thermostat", "thermostats", "radiators", "heaters"})
 
 
 def meant(home: Home, intent: str, slots: dict[str, Any]) -> list[Entity]:
-    """The devices that are meant; "the heating" is all of it where nothing has this name."""
+    """The devices that are meant; "the heating" is all of it where nothing has this name. Raises ToolError where
+    something is to be left alone that this home does not have."""
+    if "but" in slots:
+        alone = {e.id for told in slots["but"] for e in left_alone(home, told)}
+        rest = {k: v for k, v in slots.items() if k != "but"}
+        return [e for e in meant(home, intent, rest) if e.id not in alone]
     found = targets(home, intent, slots)
     if not found and "name" in slots and "area" not in slots:  # "the bedroom" may be the answer to "Which one?"
         rest = {k: v for k, v in slots.items() if k != "name"}
         area = key(str(slots["name"])).removeprefix("the ")
         found = targets(home, intent, {**rest, "area": area}) if rest else []
-    if found or intent != "HassClimateSetTemperature" or key(str(slots.get("name", ""))) not in _HEATING:
+    if found or intent not in _OF_HEATING or key(str(slots.get("name", ""))) not in _HEATING:
         return found
-    return targets(home, intent, {k: v for k, v in slots.items() if k != "name"})
+    return targets(home, intent, {**{k: v for k, v in slots.items() if k != "name"}, "domain": "climate"})
+
+
+def left_alone(home: Home, told: str) -> list[Entity]:
+    """What "except the kitchen" leaves alone: a device, a room, a floor or a kind. Raises ToolError if it is none."""
+    wanted = key(told).removeprefix("the ")
+    ways: tuple[dict[str, Any], ...] = ({"name": wanted}, {"area": wanted}, {"floor": wanted})
+    if kind := kind_of(wanted):
+        ways += (kind,)
+    room, _, last = wanted.rpartition(" ")
+    if room and (kind := kind_of(last)):
+        ways += ({"area": room, **kind}, {"floor": room, **kind})
+    for slots in ways:
+        if found := targets(home, "", slots):
+            return found
+    raise ToolError(f"There is no {told} in this home, so nothing was done.")
 
 
 def _level(intent: str) -> Any:
@@ -152,13 +175,22 @@ def _asks(intent: str, summary: str) -> Any:
             off = intent == "HassTurnOff"
             pairs = {_VERBS.get(e.domain, ("Turn on", "Turn off"))[off] for e in found}
             verb = " / ".join(sorted(pairs)) or verb
-        what = f"the {_names(found)}" if found else "nothing here"
+        what = f"the {_names(found, MAX_ASKED)}" if found else "nothing here"
         values = ", ".join(f"{n.replace('_', ' ')} {v}" for n, v in _shown(slots).items() if n in _VALUES)
         joined = f"{verb} {what}" if "Turn" in intent else f"{verb}: {what}{f', {values}' if values else ''}"
-        now = "; ".join(f"{e.name} is {e.state} now" for e in found[:MAX_NAMED])
-        return f"{joined}?", f"{now}." if now else ""
+        return f"{joined}?", states_now(found)
 
     return asks
+
+
+def states_now(entities: list[Entity]) -> str:
+    """ "Front Door is locked now." Of several, by state."""
+    by_state: dict[str, list[Entity]] = {}
+    for entity in entities:
+        by_state.setdefault(entity.state, []).append(entity)
+    told = [f"{_names(same, MAX_ASKED)} {'is' if len(same) == 1 else 'are'} {state} now"
+            for state, same in by_state.items()]  # fmt: skip
+    return f"{'; '.join(told)}." if told else ""
 
 
 _VALUES: Final = frozenset({"brightness", "color", "temperature", "position", "percentage", "fan_mode", "search_query",
@@ -176,10 +208,11 @@ def _shown(slots: dict[str, Any]) -> dict[str, Any]:
     return {k: f"{v:g}" if isinstance(v, float) else v for k, v in slots.items() if k not in ("name",)}
 
 
-def _names(entities: list[Entity]) -> str:
-    names = [e.name for e in entities]
-    rest = len(names) - MAX_NAMED
-    return ", ".join(names[:MAX_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+def _names(entities: list[Entity], most: int = MAX_NAMED) -> str:
+    """The first `most` by name, guarded ones before others, and how many more there are."""
+    names = [e.name for e in sorted(entities, key=lambda e: not e.guards)]
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 _COMMANDS: Final = (

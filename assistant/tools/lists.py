@@ -108,6 +108,36 @@ def read(arguments: Named, surroundings: Surroundings) -> Outcome:
     return Outcome(text, {"list": kept.name, "items": left})
 
 
+def create(arguments: Named, surroundings: Surroundings) -> Outcome:
+    """Raises Missing without a name."""
+    if not arguments.name.strip():
+        raise Missing("name", "What shall I call the list?")
+    kept = _list(arguments.name, surroundings)
+    if surroundings.records.get(KIND, key(kept.name), ListOf) is not None:
+        n = sum(not i.done for i in kept.items)
+        return Outcome(f"There is a {kept.name} list already, with {n} item{'s' * (n != 1)}.", {"list": kept.name})
+    _save(kept, surroundings)
+    return Outcome(f"Made the {kept.name} list. What shall I put on it?", {"list": kept.name})
+
+
+def delete(arguments: Named, surroundings: Surroundings) -> Outcome:
+    """The list itself, with all that is on it. Raises ToolError if there is none."""
+    kept = _list(arguments.name, surroundings)
+    if surroundings.records.get(KIND, key(kept.name), ListOf) is None:
+        raise ToolError(f"There is no {kept.name} list.")
+    if _device(kept.name, surroundings):
+        return clear(arguments, surroundings)
+    surroundings.records.delete(KIND, key(kept.name))
+    n = len(kept.items)
+    return Outcome(f"Deleted the {kept.name} list ({n} item{'s' * (n != 1)}). Say undo to bring it back.")
+
+
+def asks_delete(arguments: Named, surroundings: Surroundings) -> tuple[str, str]:
+    kept = _list(arguments.name, surroundings)
+    n = len(kept.items)
+    return f"Delete the {kept.name} list ({n} item{'s' * (n != 1)})?", "You can undo it."
+
+
 def clear(arguments: Named, surroundings: Surroundings) -> Outcome:
     kept = _list(arguments.name, surroundings)
     _save(ListOf(kept.name), surroundings)
@@ -121,7 +151,7 @@ def asks_clear(arguments: Named, surroundings: Surroundings) -> tuple[str, str]:
 
 
 def names(arguments: Nothing, surroundings: Surroundings) -> Outcome:
-    kept = [v for v in surroundings.records.all(KIND, ListOf).values() if v.items]
+    kept = surroundings.records.all(KIND, ListOf).values()
     if not kept:
         return Outcome("There are no lists yet.")
     return Outcome("\n".join(f"- {v.name}: {sum(not i.done for i in v.items)} open" for v in kept))
@@ -176,6 +206,9 @@ TOOLS: Final = (
     Tool("list.has", "tell whether something is on a list", OnList, has, read_only,
          ("is milk on my shopping list",)),
     Tool("list.names", "tell which lists there are", Nothing, names, read_only, ("which lists do I have",)),
+    Tool("list.create", "make a new list", Named, create, examples=("create a list called gifts",), by_model=False),
+    Tool("list.delete", "delete a list", Named, delete, confirmed, ("delete the gifts list",), by_model=False,
+         asks=asks_delete),
     Tool("list.clear", "empty a list", Named, clear, confirmed, ("clear the shopping list",),
          asks=asks_clear),
 )  # fmt: skip

@@ -19,9 +19,8 @@ from assistant.history import History
 from assistant.home.model import Entity, Home, load, simulated
 from assistant.tools import Surroundings
 from assistant.tools.calls import Chooser
-from assistant.tools.records import Records
+from assistant.tools.records import HOME_STATE, Records
 
-HOME_STATE: Final = "home"
 SECRET: Final = "secret"  # noqa: S105 - the kind of a record
 SEEN: Final = "home seen"
 TOKEN: Final = "home assistant"  # noqa: S105 - the id of a record

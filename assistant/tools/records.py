@@ -17,6 +17,7 @@ from assistant.history import History
 T = TypeVar("T")
 
 MAX_UNDO: Final = 20
+HOME_STATE: Final = "home"  # the kind of a record that is a device, with its state
 _UNDO: Final = "undo"
 
 
@@ -76,6 +77,11 @@ class Records:
                     steps = self._steps()
                     steps.append(Step(what, [Before(kind, i, value) for (kind, i), value in noted.items()]))
                     self._write(_UNDO, "steps", msgspec.json.encode(steps[-MAX_UNDO:]).decode())
+
+    def last_step(self) -> Step | None:
+        """What undo_last() would take back."""
+        steps = self._steps()
+        return steps[-1] if steps else None
 
     def undo_last(self) -> str | None:
         """Take the last step back and return what it was; None if there is none."""

@@ -25,6 +25,7 @@ BUILT_IN: Final = (
     "what_rings",
     "alarms",
     "calculator",
+    "chance",
     "units",
     "calendar_tools",
     "lists",
@@ -32,6 +33,7 @@ BUILT_IN: Final = (
     "system",
     "home_tools",
     "home_questions",
+    "home_steps",
     "writing",
     "events",
 )

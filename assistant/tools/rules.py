@@ -39,7 +39,7 @@ class Ruled:
 
 
 _POLITE: Final = re.compile(
-    r"^(?:(?:hey|hi|ok|okay|please|now|so|well|just|also|then|and|assistant|computer)[,\s]+)*"
+    r"^(?:(?:hey|hi|ok|okay|please|now|so|well|just|also|then|and|actually|oh|assistant|computer)[,\s]+)*"
     r"(?:(?:can|could|would|will) you (?:please )?|i(?:'d| would) like (?:you )?to |i (?:want|need) (?:you )?to "
     r"|please )?",
     re.IGNORECASE,
@@ -79,6 +79,50 @@ def _everything(asked: Asked, match: re.Match[str]) -> Arguments:
     return {"domain": ["light", "fan", "media_player", "switch"]}
 
 
+def _kind(domain: str) -> Build:
+    return lambda asked, match: {"domain": domain}
+
+
+def _currency(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """Declined unless money is asked for in other money: pounds are a weight, too."""
+    first = match["first"] or ("dollars" if re.search(r"[$€£¥]", asked.text) else "")
+    money = all(w.casefold().split()[-1] in _MONEY for w in (first, match["second"]) if w) and bool(first)
+    return {"topic": "exchange rates"} if money else None
+
+
+_MONEY: Final = frozenset([
+    "dollar", "dollars", "euro", "euros", "pound", "pounds", "yen", "yuan", "franc", "francs", "rupee", "rupees",
+    "peso", "pesos", "krona", "kronor", "krone", "kroner", "zloty", "won", "lira", "rubles", "roubles", "bitcoin",
+    "usd", "eur", "gbp", "jpy", "chf", "inr",
+])  # fmt: skip
+
+
+_WHOLE_HOUSE: Final[dict[str, Arguments]] = {
+    "locked": {"domain": "lock", "state": "locked"},
+    "closed": {
+        "domain": ["cover", "binary_sensor"],
+        "device_class": ["door", "window", "garage", "garage_door", "gate", "opening"],
+        "state": "closed",
+    },
+    "off": {"domain": ["light", "fan", "media_player", "switch"], "state": "off"},
+}
+
+
+def _whole_house(asked: Asked, match: re.Match[str]) -> Arguments:
+    state = match["state"].casefold().replace("shut", "closed")
+    return {**_WHOLE_HOUSE[state], "response": "all"}
+
+
+def _dice(asked: Asked, match: re.Match[str]) -> Arguments:
+    told = {k: v or "" for k, v in match.groupdict().items()}
+    n = _HOW_MANY.get(told.get("n", "").casefold()) or int(told.get("n") or 1)
+    sides = told.get("sides") or told.get("sides2")
+    return {"n": n, **({"sides": int(sides)} if sides else {})}
+
+
+_HOW_MANY: Final = {"a": 1, "an": 1, "the": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+
+
 def _outside(asked: Asked, match: re.Match[str]) -> Arguments | None:
     """Declined where nothing says "outside": a sentence may know better."""
     return {"outside": True} if re.search(r"\bout", asked.text, re.IGNORECASE) else None
@@ -106,6 +150,12 @@ _LIST: Final = r"(?:my |the |our )?(?P<name>[\w' -]+?)(?: to-?do)? list"
 _MAKERS: Final[dict[str, Build]] = {
     "none": _none,
     "everything": _everything,
+    "locks": _kind("lock"),
+    "covers": _kind("cover"),
+    "lights": _kind("light"),
+    "currency": _currency,
+    "whole_house": _whole_house,
+    "dice": _dice,
     "groups": _groups,
     "reminder": rules_of_alarms.reminder,
     "alarm": rules_of_alarms.alarm,

@@ -45,11 +45,18 @@ def _moment(asked: Asked) -> Found | None:
     return min(found, key=lambda f: order[f.kind], default=None)
 
 
-def _at(found: Found, now: datetime, default_hour: int = 9) -> datetime:
+def _at(found: Found, asked: Asked) -> datetime:
     if found.kind == "duration":
-        return now + timedelta(seconds=float(found.value.seconds))
+        return asked.now + timedelta(seconds=float(found.value.seconds))
     at: datetime = found.value.at
-    return at.replace(hour=default_hour) if not found.value.has_time else at
+    words = asked.text[found.start : found.end].casefold()
+    named = next((hour for word, hour in _HOURS.items() if words.endswith(word)), None)
+    if named is not None and not re.search(r"\d", words):
+        return at.replace(hour=named, minute=0)
+    return at if found.value.has_time else at.replace(hour=9)
+
+
+_HOURS: Final = {"tonight": 20, "evening": 19, "afternoon": 15}  # of a part of a day without a time
 
 
 def merged(asked: Asked) -> tuple[datetime | None, list[Found]]:
@@ -61,7 +68,7 @@ def merged(asked: Asked) -> tuple[datetime | None, list[Found]]:
         at = day.value.at.replace(hour=time.value.at.hour, minute=time.value.at.minute)
         return at, [day, time]
     best = _moment(asked)
-    return (_at(best, asked.now), [best]) if best else (None, [])
+    return (_at(best, asked), [best]) if best else (None, [])
 
 
 def iso(at: datetime | None) -> str:

@@ -18,6 +18,7 @@ from assistant.tools.quantities import Found, find
 from assistant.tools.rules import plain, ruled
 
 MAX_ACTIONS: Final = 6
+KNOWN: Final = 0.9  # the confidence of a sentence whose names this home has
 AND: Final = re.compile(r"\s*(?:;|,? and then |,? then |,? and also |, and |,? and |, )\s*", re.IGNORECASE)
 
 _NUMBER: Final = (
@@ -52,11 +53,14 @@ def unfolded(text: str, now: datetime) -> list[Call]:
     return _timers(words, now) or _alarms(words, now) or _reminders(words, now)
 
 
-def joined(text: str, one: Callable[[str], list[Call]]) -> list[Call] | None:
-    """Several requests in one, if every part of it is one; `one` finds the meanings of a part.
+def joined(
+    text: str, one: Callable[[str], list[Call]], after: Callable[[Call | None, str], list[Call]] = lambda last, part: []
+) -> list[Call] | None:
+    """Several requests in one, if every part of it is one; `one` finds the meanings of a part, `after` those it has
+    behind the call before it ("set a timer and call it pasta").
 
-    A part may borrow the verb of the first. What is no request alone is tried with the part behind it ("add milk",
-    "eggs to the list").
+    A part may borrow the verb of the first, and "a new one" is of the kind of the call before it. What is no request
+    alone is tried with the part behind it ("add milk", "eggs to the list").
     """
     parts = [p for p in AND.split(text) if p.strip()]
     if not 1 < len(parts) <= MAX_ACTIONS:
@@ -66,7 +70,9 @@ def joined(text: str, one: Callable[[str], list[Call]]) -> list[Call] | None:
     held = ""
     for number, part in enumerate(parts):
         whole = f"{held} and {part}" if held else part
-        found = _borrowing(whole, opening, one)
+        last = calls[-1] if calls else None
+        whole = named_kind(whole, last)
+        found = one(whole) or after(last, whole) or _borrowing(whole, opening, one)
         if not found:
             if number == len(parts) - 1:
                 return None
@@ -78,14 +84,34 @@ def joined(text: str, one: Callable[[str], list[Call]]) -> list[Call] | None:
     return calls if len(calls) > 1 else None
 
 
+REFERS: Final = re.compile(r"\b(?:it|them|that)\b", re.IGNORECASE)
+_ONE: Final = re.compile(
+    r"\b(?:(?:a |an )?(?:new |another |different )?one\b(?! (?:hour|minute|second|degree|percent))"
+    r"|another(?= for| at))",
+    re.I,
+)
+_INSTEAD: Final = re.compile(r"\s+instead$", re.IGNORECASE)
+
+
+def named_kind(part: str, last: Call | None) -> str:
+    """ "set a new one for 10 minutes" behind something about a timer: "set a timer for 10 minutes"."""
+    kind = last.tool.partition(".")[0] if last else ""
+    if kind not in ("timer", "alarm", "reminder"):
+        return part
+    return _ONE.sub(f"{'an' if kind == 'alarm' else 'a'} {kind}", _INSTEAD.sub("", plain(part)), count=1)
+
+
 def _borrowing(part: str, opening: list[str], one: Callable[[str], list[Call]]) -> list[Call]:
     found = one(part)
     reminds = opening[:2] == ["remind", "me"]
+    guessed: list[Call] = []  # the verb and its object together may look like the name of a device
     for n in (2,) if reminds else range(min(4, len(opening)), 0, -1):
         if found:
             break
         found = one(" ".join([*opening[:n], part]))
-    return found
+        if found and found[0].confidence < KNOWN:
+            guessed, found = guessed or found, []
+    return found or guessed
 
 
 def deferred(text: str, now: datetime, one: Callable[[str], list[Call]]) -> list[Call]:

@@ -82,6 +82,17 @@ def read_slots(text: str, fields: Iterable[str], home: Home, now: datetime) -> d
     return slots
 
 
+def kind_of(words: str) -> dict[str, str]:
+    """The kind of device that words such as "lights" or "blinds" name, as slots; none if they name none."""
+    for domain, names in _DOMAINS.items():
+        if words in names.split():
+            return {"domain": domain}
+    for device_class, names in _CLASSES.items():
+        if words in names.split():
+            return {"device_class": device_class}
+    return {}
+
+
 def _longest(words: str, names: Iterable[str]) -> str:
     return max((n for n in names if key(n) and f" {key(n)} " in words), key=len, default="")
 
