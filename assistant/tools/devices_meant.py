@@ -23,6 +23,7 @@ from assistant.tools.several import KNOWN
 One = Callable[[str], list[Call]]
 _HOME: Final = ("home", "media", "vacuum", "mower")
 _COMMANDS: Final = ("home.turn", "home.light", "home.position", "home.fan", "home.temperature", "media.")
+_OWN: Final = frozenset({"name", "search_query"})  # a title may have "not" in it
 _MORE: Final = re.compile(r"(?:(?:just |even )?(?:a (?:little |bit |little bit )?)?(?:more|further)|again|more)", re.I)
 _ALSO: Final = re.compile(r"(?:and|also|and also)(?: the| my)? (?P<what>[\w' ]+?)(?: too| as well)?", re.I)
 _OTHER: Final = re.compile(
@@ -42,7 +43,7 @@ def on_devices(last: Call | None, text: str, surroundings: Surroundings, one: On
     if all_but := excepting(text):
         inner = on_devices(None, all_but[0], surroundings, one, area)
         found = [inner] if inner else one(all_but[0])
-        fits = bool(found) and found[0].tool.startswith(_COMMANDS) and "name" not in found[0].arguments
+        fits = bool(found) and found[0].tool.startswith(_COMMANDS) and not found[0].arguments.keys() & _OWN
         return replace(found[0], arguments={**found[0].arguments, "but": all_but[1]}) if fits else None
     if last is not None and (following := _following(last, text, surroundings, one)):
         return following
@@ -60,7 +61,7 @@ def on_devices(last: Call | None, text: str, surroundings: Surroundings, one: On
         return _level(levelled["what"], levelled["n"] or "", levelled["word"] or "", surroundings, one)
     if whole:
         return _whole(whole["way"] or whole["way2"], whole["all"] or whole["all2"], whole["where"] or "", surroundings)
-    if state:
+    if state and not (read and read[0].tool == "home.state"):
         return _state(state["what"], state["state"].casefold(), surroundings, one)
     return _step(asked, last, surroundings, one, area) if asked else None
 
