@@ -116,7 +116,7 @@ def _whole_house(asked: Asked, match: re.Match[str]) -> Arguments:
 def _dice(asked: Asked, match: re.Match[str]) -> Arguments:
     told = {k: v or "" for k, v in match.groupdict().items()}
     n = _HOW_MANY.get(told.get("n", "").casefold()) or int(told.get("n") or 1)
-    sides = told.get("sides") or told.get("sides2")
+    sides = told.get("sides")
     return {"n": n, **({"sides": int(sides)} if sides else {})}
 
 
