@@ -88,11 +88,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _rows(text: str) -> int:
-    """Raises ValueError, which argparse puts in words."""
-    n = int(text)
-    if n < 1:
-        raise ValueError
-    return n
+    """Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows; give 1 or more")
+    return int(text)
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -91,3 +91,11 @@ def test_disturbed_repetitions_are_dropped_only_when_enough_calm_ones_remain() -
     assert guard.choose([0.01, 0.5, 0.9, 0.03], 3, "prefill") == [0, 1, 2, 3]
     assert guard.contended
     assert "prefill: 2 of 4" in guard.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("right", "low", "high"), [([0.0] * 8, 0.0, 0.324), ([1.0] * 10, 0.722, 1.0), ([1.0, 0.0] * 25, 0.366, 0.634)]
+)
+def test_a_share_has_a_width_where_all_rows_are_alike(right: list[float], low: float, high: float) -> None:
+    found = statistics.wilson(right)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.001)

@@ -10,7 +10,8 @@ import pytest
 
 from assistant.errors import UsageError
 from assistant.tools.functions import Function
-from evals import tools_intents, tools_quantities
+from evals import __main__ as evals
+from evals import tools, tools_intents, tools_quantities
 from evals.task import Options
 from evals.tools import Tools
 from evals.tools_rival import Rival
@@ -136,3 +137,22 @@ def test_the_other_way_is_measured_as_it_comes_and_with_the_calls_it_loses() -> 
 def test_without_data_it_says_what_to_give() -> None:
     with pytest.raises(UsageError, match="--data DIR"):
         Tools().run(Options("none"))
+
+
+def test_the_number_of_rows_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Options("none").choose(1, 2, 3) == 2
+    assert Options("none", rows=7).choose(1, 2, 3) == 7
+    with pytest.raises(SystemExit):
+        evals.main(["run", "tools", "--rows", "0"])
+    assert "give 1 or more" in capsys.readouterr().err
+
+
+def test_a_part_that_breaks_costs_no_other_part(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("no rows")
+
+    write(data / "intents" / "clinc_assistant.jsonl", [{"text": "who won the battle of hastings", "intent": "oos"}])
+    monkeypatch.setattr(tools, "_home", broken)
+    outcome = Tools().run(Options("none", data=data, only=("^home$", "^scope$")))
+    assert [(f.what, f.kind) for f in outcome.failures] == [("home", "ZeroDivisionError")]
+    assert outcome.metrics["out_of_scope_false_action_rate"].value == 0
