@@ -6,18 +6,25 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from assistant import voice_build
 from assistant.audio.ladder import Rung
 from assistant.audio.messages import Event
+from assistant.cli.chat import voice_with
+from assistant.config import Settings
+from assistant.conversation import Conversation
 from assistant.engines import LanguageModel
 from assistant.errors import AudioError
 from assistant.history import ephemeral_history
+from assistant.ringing import Ringing
 from assistant.session import Chat as Session
 from assistant.tui.services import Services
 from assistant.tui.voice_bar import VoiceBar, VoiceStatus, meter
 from assistant.voice_events import Phase
+from assistant.voice_keys import VoiceKeys
 from assistant.voice_loop import Engines, VoiceLoop
 from tui_chat import Chat, opened, scripted, services
 from voice_fakes import ScriptedAudio, ScriptedEars, ScriptedVoice
@@ -147,3 +154,18 @@ def test_the_bar_says_what_goes_on() -> None:
         assert "answered in 412 ms" in text and "interrupt me any time" in text
 
     run(services(scripted("x")), story)
+
+
+def test_what_is_wrong_with_the_sound_is_told_before_the_engines_are_loaded(
+    monkeypatch: pytest.MonkeyPatch, assistant_home: Path
+) -> None:
+    def no_microphone(settings: Settings) -> None:
+        raise AudioError("no microphone was found; connect one")
+
+    monkeypatch.setattr(voice_build, "require_installed", lambda: None)
+    monkeypatch.setattr(voice_build, "require_sound", no_microphone)
+    monkeypatch.setattr(voice_build, "opened", lambda model: pytest.fail("the engines are loaded first"))
+    history = ephemeral_history()
+    opening = voice_with(VoiceKeys(), Ringing(history))(Session(Conversation(), history), scripted("x"))
+    with pytest.raises(AudioError, match="no microphone was found"), opening:
+        pass

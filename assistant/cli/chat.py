@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
                 router=ringing.router,
                 listen=ringing.listen,
                 library=library,
-                open_voice=_voice_with(keys, ringing),
+                open_voice=voice_with(keys, ringing),
             )
         )
     finally:
@@ -103,18 +103,19 @@ def _opened_first(asked: str | None, history: History) -> str | None:
         return None  # it was deleted meanwhile
 
 
-def _voice_with(
-    keys: VoiceKeys, ringing: Ringing
-) -> Callable[[Chat, LanguageModel], AbstractContextManager[VoiceLoop]]:
-    """Opens a spoken conversation that obeys the keys and says what rings while it runs."""
+def voice_with(keys: VoiceKeys, ringing: Ringing) -> Callable[[Chat, LanguageModel], AbstractContextManager[VoiceLoop]]:
+    """Opens a spoken conversation that obeys the keys and says what rings while it runs; see voice_build.talking."""
     from assistant import config, paths
 
     @contextmanager
     def open_voice(chat: Chat, model: LanguageModel) -> Iterator[VoiceLoop]:
         from assistant import voice_build  # the chat opens without it
 
+        settings = config.load(paths.settings_file())
+        voice_build.require_installed()
+        voice_build.require_sound(settings)  # told at once: the engines take seconds to load
         with (
-            voice_build.talking(chat, model, config.load(paths.settings_file())) as loop,
+            voice_build.talking(chat, model, settings) as loop,
             keys.of(loop),
             ringing.told(loop.announce),
         ):
