@@ -1,7 +1,8 @@
 """clauses(): cut a stream of tokens into pieces that can be spoken, each as early as it can be known to be one.
 
 The first clause is short, because the listener waits for it; later ones are longer, because they sound better and the
-voice is ahead by then. Nothing is lost or changed: the `written` parts put together are the reply.
+voice is ahead by then. It is also cut a token sooner: at a comma or before a joint that ends what is there, without
+waiting for what follows. Nothing is lost or changed: the `written` parts put together are the reply.
 """
 
 from __future__ import annotations
@@ -23,24 +24,29 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """When to cut, in words. Below `least` no comma cuts; from `wish` on a conjunction does; at `most` any space."""
+    """When to cut, in words. Below `least` no comma cuts; from `wish` on a joint does; at `most` any space.
+
+    `eager`: a comma or a joint need not be followed by anything.
+    """
 
     least: int
     wish: int
     most: int
+    eager: bool = False
 
 
-FIRST = Lengths(least=2, wish=3, most=7)
+FIRST = Lengths(least=2, wish=3, most=7, eager=True)
 SECOND = Lengths(least=4, wish=8, most=16)  # the first is over in a second
 LATER = Lengths(least=5, wish=14, most=30)
 
 _FENCE = re.compile(r" {0,3}(?:```|~~~)")
 _ENDS = re.compile(r"[.!?…]+[\"'”’)\]*_]*(?=\s)|\n")
 _PAUSES = re.compile(r"(?<=[^\W\d])[,;](?=\s)|(?<=\d)[,;](?=\s)|:(?=\s)|\s[—–-](?=\s)|—")
-_JOINTS = re.compile(
-    r"\s(?=(?:and|but|or|because|so|which|that|who|when|where|while|if|then|with|from|for|to|in|on|at|by|as|than)\s)",
-    re.IGNORECASE,
-)
+_EAGER_PAUSES = re.compile(rf"(?<=[^\W\d])[,;]$|{_PAUSES.pattern}")  # behind a digit it may be part of a number
+_JOINT_WORDS = "and|but|or|because|so|which|that|who|when|where|while|if|then|with|from|for|to|in|on|at|by|as|than"
+_VERBS = "is|are|was|were|has|have|had|can|could|will|would|should|may|might|must|means"  # what stood before is whole
+_JOINTS = re.compile(rf"\s(?=(?:{_JOINT_WORDS})\s)", re.IGNORECASE)
+_EAGER_JOINTS = re.compile(rf"(?<=\w)\s(?=(?:{_JOINT_WORDS}|{_VERBS})(?:\s|$))", re.IGNORECASE)
 _SPACE = re.compile(r"\s+(?=\S)")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"“])(?:Mr|Mrs|Ms|Dr|Prof|St|Mt|No|Nos|vs|etc|[Ee]\.g|[Ii]\.e|approx|Jr|Sr|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Fig|fig|"
@@ -108,13 +114,13 @@ def _text_cut(held: str, lengths: Lengths) -> int:
 def _inner_cut(held: str, lengths: Lengths) -> int:
     """A cut inside a sentence: at a pause, else before a joint, else at any space, once it is long enough."""
     n_words = len(held.split())
-    if n_words <= lengths.least:
+    if n_words < lengths.least + (not lengths.eager):
         return 0
-    for match in _PAUSES.finditer(held):
+    for match in (_EAGER_PAUSES if lengths.eager else _PAUSES).finditer(held):
         if _n_words(held, match.end()) >= lengths.least and not _breaks_markup(held[: match.end()]):
             return _with_space(held, match.end())
     if n_words > lengths.wish:
-        for match in _JOINTS.finditer(held):
+        for match in (_EAGER_JOINTS if lengths.eager else _JOINTS).finditer(held):
             if _n_words(held, match.start()) >= lengths.wish and not _breaks_markup(held[: match.start()]):
                 return match.start() + 1
     if n_words > lengths.most:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,10 +140,32 @@ def test_the_first_clause_ends_at_a_comma_later_ones_do_not_so_soon() -> None:
     assert cut("|".join(reply)) == ["Sure, I know. ", "Well, yes, it is so, ", "and it stays so."]
 
 
-def test_a_long_first_sentence_is_cut_before_a_joint() -> None:
-    reply = "The capital city of France is Paris and it has two million people"
-    first = next(clauses(word + " " for word in reply.split()))
-    assert first.written == "The capital city of France is Paris "
+@pytest.mark.parametrize(
+    ("tokens", "first"),
+    [
+        ("The| capital| city| of| France| is", "The capital city of France "),
+        ("A| refrigerator| stays| cold| by", "A refrigerator stays cold "),
+        ("Whales| are| amazing| creatures|,", "Whales are amazing creatures,"),
+        ("In| Brazil|,", "In Brazil,"),
+        ("It| is| very| cold| there| in", "It is very cold there "),
+        ("The| sky| is| blue| because", "The sky is blue "),
+    ],
+)
+def test_the_first_clause_is_cut_as_soon_as_a_comma_or_a_joint_is_there(tokens: str, first: str) -> None:
+    def written() -> Iterator[str]:
+        yield from tokens.split("|")
+        pytest.fail("it waits for what follows")
+
+    assert next(clauses(written())).written == first
+
+
+def test_no_comma_inside_a_number_is_one_and_a_short_subject_stays_with_its_verb() -> None:
+    assert cut("About 1,|000 people") == ["About 1,000 people"]
+    assert cut("It| is| in| Paris") == ["It is in Paris"]
+
+
+def test_later_clauses_wait_for_what_follows() -> None:
+    assert cut("Yes. |The old tower of the town is| tall")[1:] == ["The old tower of the town is tall"]
 
 
 @pytest.mark.parametrize(
