@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 
 COMPLETE_PROBABILITY = 0.5
-SURE_PROBABILITY = 0.9
-SURE_HOLD_MS = 128.0  # silence after a sentence that sounds finished
-PERHAPS_HOLD_MS = 1100.0  # ... that may be: half of the sentences cut at a pause that got less were answered too early
+SURE_PROBABILITY = 0.96
+COMMAND_SURE_PROBABILITY = 0.9  # the words alone say as much of a whole command
+SURE_HOLD_MS = 128.0  # silence after a sentence that sounds finished, or a question that is whole
+PERHAPS_HOLD_MS = 1200.0  # ... that may be: half of the sentences cut at a pause that got less were answered too early
 UNFINISHED_HOLD_MS = 1400.0  # ... that sounds cut off: people think for a second
 COMMAND_HOLD_MS = 256.0  # ... that is a whole command and may be finished
 COMMAND_UNFINISHED_HOLD_MS = 704.0  # ... that is one and sounds cut off: "turn off the lights", "in the kitchen"
@@ -64,6 +65,10 @@ _DANGLING = {
     *("our", "their", "his", "its", "is", "are", "was", "were", "if", "because", "so", "than", "then", "that", "this"),
     *("very", "about", "into", "set", "um", "uh", "er", "erm", "please", "could", "would", "can", "will", "i", "i'm"),
 }
+_OPEN = {"the", "a", "an", "and", "or", "but", "of", "as", "my", "your", "our", "their", "its", "if", "because", "than"}
+_ASKS = re.compile(
+    r"(?:(?:and|so|but|okay|ok|hey|well|then)\b[,\s]+)*(?:what|who|whom|whose|which|when|where|why|how)\b", re.I
+)
 _WAITS = re.compile(
     r"\b(?:wait|hold on|one moment|just a (?:second|minute|moment)|give me a (?:second|minute|moment))\b", re.I
 )
@@ -97,8 +102,19 @@ def is_unfinished(text: str) -> bool:
     return bool(words) and (words[-1] in _DANGLING or text.rstrip().endswith((",", "-", "—")))
 
 
+def is_whole_question(text: str) -> bool:
+    """Whether it begins with a question word and recognition heard a question mark: "Why is the sky blue?".
+
+    Requests in the form of a question are none: "Can I have a coffee?" goes on with "with milk".
+    """
+    words = plain(text).split()
+    return bool(_ASKS.match(text)) and text.rstrip().endswith("?") and len(words) > 1 and words[-1] not in _OPEN
+
+
 def hold_ms(complete_probability: float, text: str | None = None) -> float:
     """How long to wait after a soft end, from the turn model's judgement and, once known, from the words."""
+    if text is not None and is_whole_question(text):
+        return SURE_HOLD_MS
     if complete_probability < COMPLETE_PROBABILITY or (text is not None and is_unfinished(text)):
         return UNFINISHED_HOLD_MS
     return SURE_HOLD_MS if complete_probability >= SURE_PROBABILITY else PERHAPS_HOLD_MS
@@ -108,7 +124,7 @@ def command_hold_ms(complete_probability: float | None) -> float:
     """How long to wait after words that are a whole command; the turn model's judgement is None until it is known."""
     if complete_probability is None or complete_probability < COMPLETE_PROBABILITY:
         return COMMAND_UNFINISHED_HOLD_MS
-    return SURE_HOLD_MS if complete_probability >= SURE_PROBABILITY else COMMAND_HOLD_MS
+    return SURE_HOLD_MS if complete_probability >= COMMAND_SURE_PROBABILITY else COMMAND_HOLD_MS
 
 
 def patience_s(reply: str, question: str = "") -> float:

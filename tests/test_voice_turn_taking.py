@@ -56,8 +56,39 @@ def test_the_hold_is_short_only_if_sound_and_words_agree() -> None:
     assert hold_ms(0.1) == hold_ms(0.98, "Turn off the") == UNFINISHED_HOLD_MS
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Why is the sky blue?",
+        "What's the weather like?",
+        "And where is that?",
+        "Okay, so how far is it?",
+        "What is it for?",
+    ],
+)
+def test_a_whole_question_is_answered_whatever_it_sounds_like(text: str) -> None:
+    assert hold_ms(0.1, text) == SURE_HOLD_MS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What is the capital of",
+        "What is the capital of the?",
+        "Why?",
+        "Can I have a coffee?",
+        "What a day.",
+        "Whatever?",
+        "",
+    ],
+)
+def test_what_is_no_whole_question_is_judged_by_its_sound(text: str) -> None:
+    assert hold_ms(0.1, text) == UNFINISHED_HOLD_MS
+    assert hold_ms(0.99, text) in (SURE_HOLD_MS, UNFINISHED_HOLD_MS)
+
+
 def test_a_whole_command_is_not_held_as_long_as_a_sentence_but_longer_where_it_sounds_cut_off() -> None:
-    assert command_hold_ms(0.98) == SURE_HOLD_MS
+    assert command_hold_ms(0.92) == SURE_HOLD_MS < hold_ms(0.92, "Turn off the light.")
     assert command_hold_ms(0.6) == COMMAND_HOLD_MS < PERHAPS_HOLD_MS
     assert command_hold_ms(0.1) == command_hold_ms(None) == COMMAND_UNFINISHED_HOLD_MS < UNFINISHED_HOLD_MS
 

@@ -41,7 +41,7 @@ class ScriptedEars:
         pass
 
     def complete_probability(self, pcm: Pcm) -> float:
-        return 0.1 if self._number(pcm) in self.unfinished else 0.95
+        return 0.1 if self._number(pcm) in self.unfinished else 0.98
 
     def transcribe(self, pcm: Pcm, language: str = "", hot_words: Sequence[str] = ()) -> Transcript:
         text = self.texts[self._number(pcm)]
