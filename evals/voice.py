@@ -10,6 +10,7 @@
 | wer_SET, wer_SET_SNRdb | words wrong in percent, base on the short window; _full is 30 s, _tiny is tiny.en | |
 | short_window_speedup | CPU time on 30 s / on the short window | |
 | barge_in_p95_ms, barge_in_decided_p95_ms | onset of the user's speech -> silent; -> stop or resume | <= 200, 800 |
+| pulse_barge_in_ | the same through the devices of a PulseAudio server, if one is installed | <= 200, 800 |
 | self_interruptions, noise_stop_rate, backchannel_ | own voice at -10, -20, -30 dB; ends of an answer | <= 0, 0.1 |
 | wake_miss_rate, wake_false_per_hour | "alexa" by real people; all words on speech and noise without them | |
 | noise_turns_per_hour | sounds that are no speech and got a transcript | |
@@ -52,6 +53,7 @@ PARTS = (
     Part("noise", 60, voice_parts.noise),
     Part("spoken forms", 5, voice_parts.spoken_forms),
     Part("interruptions", 240, voice_interruptions.interruptions),
+    Part("interruptions through PulseAudio", 80, voice_interruptions.through_pulse),
     Part("wake words", 180, voice_interruptions.wake_words),
 )
 SMOKE = ("first sound", "spoken forms")

@@ -6,7 +6,7 @@ import numpy as np
 
 from assistant.audio.messages import Change
 from assistant.engines.wake_word import WakeWord
-from evals import voice_wake
+from evals import pulse_server, voice_pulse, voice_wake
 from evals.results import Metric, from_interval
 from evals.statistics import bootstrap, bootstrap_quantile
 from evals.voice_barge_in import Interruption, backchannels, from_second, interrupt, noises, self_interruptions
@@ -48,6 +48,22 @@ def interruptions(bench: Bench) -> None:
     bench.put("self_interruptions", metric)
 
 
+def through_pulse(bench: Bench) -> None:
+    """Real people again, through the devices of a PulseAudio server: every buffer is in the figures."""
+    what = "interruptions through PulseAudio"
+    if not bench.needs_data(what):
+        return
+    if pulse_server.MISSING:
+        bench.outcome.not_measurable(what, pulse_server.MISSING)
+        return
+    own = own_voice(bench.engines.voice, _TEXTS, 60.0)
+    found = remarks(bench.data, _PEOPLE, _USER_DB)[: bench.options.choose(6, 20, 100)]
+    trials = voice_pulse.interruptions(found, own, bench.engines.voice.rate_hz)
+    _barge_in(bench, trials, "pulse_")
+    ducked = [float(t.ducked_ms is not None and t.ducked_ms <= 200) for t in trials]
+    bench.put("pulse_barge_in_within_200_ms", _share(ducked, better="higher", bar=">= 1"))
+
+
 def wake_words(bench: Bench) -> None:
     """Misses of "alexa" on recordings, of the others on synthetic speech; false alarms an hour."""
     if not bench.needs_data("wake words"):
@@ -72,12 +88,19 @@ def wake_words(bench: Bench) -> None:
 def _people(bench: Bench, own: list[Spoken], rate_hz: int, paths: list[Floats]) -> None:
     found = remarks(bench.data, _PEOPLE, _USER_DB)[: bench.options.choose(12, 50, 100)]
     trials = [_trial(remark, number, own, rate_hz, paths) for number, remark in enumerate(found)]
+    _barge_in(bench, trials, "")
+
+
+def _barge_in(bench: Bench, trials: list[Interruption], prefix: str) -> None:
     ducked = [t.ducked_ms for t in trials if t.ducked_ms is not None]
     decided = [t.decided_ms for t in trials if t.decided_ms is not None]
-    bench.put("barge_in_heard_rate", _share([float(t.ducked_ms is not None) for t in trials], better="higher"))
-    bench.put("barge_in_p95_ms", _p95(ducked, "<= 200"))
-    bench.put("barge_in_max_ms", Metric(max(ducked), max(ducked), max(ducked), len(ducked), "ms", better="lower"))
-    bench.put("barge_in_decided_p95_ms", _p95(decided, "<= 800"))
+    bench.put(f"{prefix}barge_in_heard_rate", _share([float(t.ducked_ms is not None) for t in trials], better="higher"))
+    if not ducked:
+        return
+    bench.put(f"{prefix}barge_in_p95_ms", _p95(ducked, "<= 200"))
+    most = max(ducked)
+    bench.put(f"{prefix}barge_in_max_ms", Metric(most, most, most, len(ducked), "ms", better="lower"))
+    bench.put(f"{prefix}barge_in_decided_p95_ms", _p95(decided, "<= 800"))
 
 
 def _sounds(bench: Bench, own: list[Spoken], rate_hz: int, paths: list[Floats]) -> None:

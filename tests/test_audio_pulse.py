@@ -22,7 +22,7 @@ from assistant.engines.piper import PiperVoice
 from assistant.errors import AudioError
 from assistant.models.store import Store
 from assistant.turn import Turn
-from pulse_server import MISSING, PulseServer, pulse_server
+from evals.pulse_server import MISSING, PulseServer, pulse_server
 from vowels import vowels
 
 pytest.importorskip("miniaudio")

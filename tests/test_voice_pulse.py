@@ -25,7 +25,7 @@ from assistant.engines.piper import PiperVoice
 from assistant.engines.whisper import WhisperTranscriber
 from assistant.models.store import Store
 from assistant.turn import Turn
-from pulse_server import MISSING, PulseServer, pulse_server
+from evals.pulse_server import MISSING, PulseServer, pulse_server
 from terminal_session import TerminalSession
 
 pytest.importorskip("miniaudio")

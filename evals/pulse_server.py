@@ -1,7 +1,8 @@
-"""A real PulseAudio server of the test's own, with null sinks as microphone and speaker.
+"""A real PulseAudio server of our own, with null sinks as microphone and speaker.
 
-what is played into the sink `voice_in` is heard by the microphone `mic`; what the product plays into the sink
+What is played into the sink `voice_in` is heard by the microphone `mic`; what the product plays into the sink
 `speaker` can be recorded from its monitor; `couple()` lets the microphone hear the speaker, as in a room.
+`add_hall()` makes the two sinks channels of one, which can be recorded with one clock for both.
 """
 
 from __future__ import annotations
@@ -77,6 +78,19 @@ class PulseServer:
             f"source_properties=device.description={name}",
         )
 
+    def add_hall(self) -> None:
+        """A sink `hall` whose left channel is the sink `speaker` and whose right one is `voice_in`, heard by `mic`."""
+        self.load("module-null-sink", "sink_name=hall", "norewinds=1", "rate=48000", "channels=2")
+        for name, side in (("speaker", "left"), ("voice_in", "right")):
+            self.load(
+                "module-remap-sink", f"sink_name={name}", "master=hall", "remix=no", "channels=1", "channel_map=mono",
+                f"master_channel_map=front-{side}", f"sink_properties=device.description={name}",
+            )  # fmt: skip
+        self.load(
+            "module-remap-source", "source_name=mic", "master=hall.monitor", "remix=no", "channels=1",
+            "channel_map=mono", "master_channel_map=front-right", "source_properties=device.description=mic",
+        )  # fmt: skip
+
     def couple(self, speaker: str, voice_in: str, gain_db: float, latency_ms: int = 40) -> int:
         """The microphone hears the speaker, that much quieter."""
         module = self.load(
@@ -96,6 +110,11 @@ class PulseServer:
         command = ["pacat", "--playback", f"--device={sink}", f"--rate={rate_hz}", "--channels=1", "--format=s16le"]
         # a buffer of 100 ms, so that a busy machine does not tear holes into the speech
         return subprocess.Popen([*command, "--latency-msec=100", str(path)], env=self._env())
+
+    def record_into(self, path: Path, sink: str, rate_hz: int, n_channels: int) -> subprocess.Popen[bytes]:
+        """Record what is played into a sink as 16-bit samples in a file, until the process is ended."""
+        command = ["parec", f"--device={sink}.monitor", f"--rate={rate_hz}", f"--channels={n_channels}"]
+        return subprocess.Popen([*command, "--format=s16le", "--latency-msec=50", str(path)], env=self._env())
 
     def record(self, sink: str, rate_hz: int) -> subprocess.Popen[bytes]:
         """Record what is played into a sink; read its standard output."""
