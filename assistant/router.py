@@ -25,6 +25,7 @@ from assistant.home.sentences import MAX_CHARS, sentences_for
 from assistant.tools import Level, Missing, Outcome, Surroundings, ToolError
 from assistant.tools.calls import Call, Chooser
 from assistant.tools.confirming import Confirm, Confirmation, confirmation, refuse, undoing
+from assistant.tools.device_words import other_way
 from assistant.tools.devices_meant import on_devices
 from assistant.tools.follow_up import answer_to_question, follow_up, is_question
 from assistant.tools.meanings import call_of, less_sure, one_meant, took_too_much
@@ -219,7 +220,8 @@ class Router:
             matches = [m for m in matches if key(str(m.slots.get("name", ""))) != key(plain(text)) or m.reading < 3]
             if is_question(text):  # "is the sauna on" is no command to "is the sauna"
                 matches = [m for m in matches if m.reading < 3 or m.intent.startswith("HassGet")]
-            by_sentence = [one_meant(call, text) for match in matches if (call := call_of(match)) is not None]
+            calls = [one_meant(call, text) for match in matches if (call := call_of(match)) is not None]
+            by_sentence = [other_way(call, text, self.surroundings) for call in calls]
             if by_sentence:
                 break
         if by_rules and by_sentence and less_sure(by_sentence[0], by_rules[0]):

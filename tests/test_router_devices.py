@@ -144,6 +144,18 @@ def test_a_new_one_is_of_the_same_kind(bench: Bench, text: str, tools: str, left
     assert left in status and "\n" not in status
 
 
+def test_a_borrowed_verb_keeps_its_way(bench: Bench) -> None:
+    for text in ("turn off the TV and the speaker", "turn off the desk lamp and the ceiling light"):
+        assert bench.decide(text).tool == "home.turn_off + home.turn_off"
+    for text in ("lock the front door and the garage door", "unlock the front door and the garage door"):
+        assert all(c.arguments.get("name") != "Garage Door" for c in bench.decide(text).calls)
+    assert bench.decide("turn off the TV and turn on the desk lamp").tool == "home.turn_off + home.turn_on"
+    both = bench.decide("turn on the lights in the kitchen and the living room").calls
+    assert [c.arguments["area"] for c in both] == ["Kitchen", "Living Room"]
+    two = bench.decide("set a 20 minute timer for the pizza and a 5 minute one for the eggs").calls
+    assert [c.arguments["minutes"] for c in two] == [20, 5]
+
+
 def test_a_timer_is_set_and_named_in_one_request(bench: Bench) -> None:
     bench.say("set a timer for 9 minutes and call it pasta")
     assert "pasta timer" in bench.say("how long is left on the pasta timer")
@@ -217,6 +229,19 @@ def test_a_verb_that_does_not_fit_moves_nothing(bench: Bench, first: str, then: 
         ("what is 3 pounds in grams", "units.convert", {"value": "3", "unit": "pounds", "to": "grams"}),
         ("roll 3d6", "chance.dice", {"n": 3, "sides": 6}),
         ("pick a number between 1 and 10", "chance.number", {"low": "1", "high": "10"}),
+        ("open the front door", "home.turn_off", {"name": "front door"}),
+        ("close the curtains halfway", "home.position", {"device_class": "curtain", "domain": "cover", "position": 50}),
+        ("lights at 30%", "home.light", {"domain": "light", "brightness": 30}),
+        ("volume 30", "media.volume", {"volume_level": "30"}),
+        ("stop the vacuum", "vacuum.dock", {}),
+        ("leave the hallway light on and turn everything else off", "home.turn_off",
+         {"domain": ["light", "fan", "media_player", "switch"], "but": ["hallway light"]}),
+        ("turn on the living room lights but not the floor lamp", "home.turn_on",
+         {"area": "Living Room", "domain": "light", "but": ["floor lamp"]}),
+        ("remind me every evening to lock the door", "reminder.set",
+         {"message": "lock the door", "at": "2026-11-24T19:00:00", "weekdays": (0, 1, 2, 3, 4, 5, 6)}),
+        ("add tomatoes to groceries", "list.add", {"item": "tomatoes", "name": "groceries"}),
+        ("are the windows closed", "home.state", {"device_class": "window", "state": "closed", "response": "all"}),
         ("did I put milk on the shopping list", "list.has", {"item": "milk", "name": "shopping"}),
     ],
 )  # fmt: skip

@@ -6,7 +6,6 @@ The words for a device are understood by the sentences of the home, as in "turn 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
@@ -14,13 +13,14 @@ from assistant.home.model import key
 from assistant.home.states import targets
 from assistant.tools import Surroundings
 from assistant.tools.calls import Call
+from assistant.tools.device_words import One, device_of, moves, room_of, where_of
 from assistant.tools.follow_up import WHERE
 from assistant.tools.home_steps import KINDS
 from assistant.tools.rules import plain
 from assistant.tools.rules_of_devices import Stepped, excepting, stepped
 from assistant.tools.several import KNOWN
+from assistant.tools.slots import kind_of
 
-One = Callable[[str], list[Call]]
 _HOME: Final = ("home", "media", "vacuum", "mower")
 _COMMANDS: Final = ("home.turn", "home.light", "home.position", "home.fan", "home.temperature", "media.")
 _OWN: Final = frozenset({"name", "search_query"})  # a title may have "not" in it
@@ -50,13 +50,15 @@ def on_devices(last: Call | None, text: str, surroundings: Surroundings, one: On
     words = plain(text)
     asked = stepped(text, surroundings.clock())
     levelled, whole = _LEVEL.fullmatch(words), _WHOLE.fullmatch(words)
-    state = _STATE.fullmatch(words)
-    if not (asked or levelled or whole or state):
+    state, partly = _STATE.fullmatch(words), _PARTLY.fullmatch(words)
+    if not (asked or levelled or whole or state or partly):
         return None
     read = one(text)
     known = bool(read) and read[0].confidence >= KNOWN
     if known and ((asked and asked.what) or read[0].tool != "media.volume_step"):
         return None  # a sentence of the home knows better
+    if partly:
+        return _part_way(partly["verb"], partly["what"], bool(partly["half"]), one)
     if levelled:
         return _level(levelled["what"], levelled["n"] or "", levelled["word"] or "", surroundings, one)
     if whole:
@@ -66,8 +68,27 @@ def on_devices(last: Call | None, text: str, surroundings: Surroundings, one: On
     return _step(asked, last, surroundings, one, area) if asked else None
 
 
+_PARTLY: Final = re.compile(
+    r"(?P<verb>open|close|shut) (?:the |my )?(?P<what>.+?)"
+    r" (?:(?P<half>half ?way|half)|a (?:little )?bit|a little|slightly)",
+    re.IGNORECASE,
+)
+
+
+def _part_way(verb: str, what: str, half: bool, one: One) -> Call | None:
+    """ "close the curtains halfway", "open the blinds a bit"."""
+    read = one(f"{verb} the {what}")
+    if not read or read[0].tool not in ("home.turn_on", "home.turn_off"):
+        return None
+    where = {k: v for k, v in read[0].arguments.items() if k in WHERE}
+    if half:
+        return Call("home.position", {**where, "position": 50.0}, source="rules")
+    up = read[0].tool == "home.turn_on"
+    return Call("home.step", {"quantity": "position", "up": up, **where}, source="rules")
+
+
 _LEVEL: Final = re.compile(
-    r"(?:set|turn|switch|put|dim|brighten)(?: on| up| down)? (?:the |my )?(?P<what>.+?)(?: on)? (?:to|at)"
+    r"(?:(?:set|turn|switch|put|dim|brighten)(?: on| up| down)? )?(?:the |my )?(?P<what>.+?)(?: on)? (?:to|at)"
     r" (?:(?P<n>\d{1,3}) ?(?:%|percent)(?: brightness)?|(?P<word>low|medium|high|max|maximum|full|half)(?: speed)?)",
     re.IGNORECASE,
 )
@@ -80,7 +101,7 @@ _LEVELLED: Final = {"light": ("home.light", "brightness"), "fan": ("home.fan_spe
 
 def _level(what: str, n: str, word: str, surroundings: Surroundings, one: One) -> Call | None:
     """ "set the living room lights to 30 %", "set the fan to high"."""
-    where = _where(what, one) or _named(what, surroundings)
+    where = where_of(what, one) or device_of(what, surroundings)
     domains = {e.domain for e in targets(surroundings.home(), "HassTurnOn", where)} if where else set()
     if len(domains) != 1 or (domain := domains.pop()) not in _LEVELLED:
         return None
@@ -99,7 +120,7 @@ _EVERYTHING: Final = ["light", "fan", "media_player", "switch"]
 
 def _whole(way: str, all_of: str | None, where: str, surroundings: Surroundings) -> Call | None:
     """ "turn off the kitchen": its lights; "turn off everything upstairs"; "turn off all the switches"."""
-    room = _room(where, surroundings) if where else {}
+    room = room_of(where, surroundings) if where else {}
     if (where and not room) or not (where or (all_of or "").endswith("switches")):
         return None  # "everything" alone has a rule
     switches = (all_of or "").endswith("switches")
@@ -118,14 +139,17 @@ _STATE: Final = re.compile(
 def _state(what: str, state: str, surroundings: Surroundings, one: One) -> Call | None:
     """ "is the TV on", "did I leave the garage open"."""
     state = {"shut": "closed", "running": "on"}.get(state, state)
-    room = _room(what, surroundings)
-    where = _named(what, surroundings) or ({**room, "domain": _OF_ROOM.get(state, "light")} if room else {})
+    room = room_of(what, surroundings)
+    where = device_of(what, surroundings) or ({**room, "domain": _OF_ROOM.get(state, "light")} if room else {})
     if not where:
-        found = _where(what, one)
-        where = found if "name" not in found or _named(found["name"], surroundings) else {}
-    if not where or not targets(surroundings.home(), "HassGetState", where):
-        return None
-    return Call("home.state", {**where, "state": state, "response": "any"}, source="rules")
+        found = where_of(what, one)
+        where = found if "name" not in found or device_of(found["name"], surroundings) else {}
+    if where and targets(surroundings.home(), "HassGetState", where):
+        return Call("home.state", {**where, "state": state, "response": "any"}, source="rules")
+    if kind := kind_of(key(what)):
+        every = "any" if state in ("open", "on", "unlocked", "playing") else "all"
+        return Call("home.state", {**kind, "state": state, "response": every}, source="rules")
+    return None
 
 
 _OF_ROOM: Final = {"open": "cover", "closed": "cover", "locked": "lock", "unlocked": "lock", "playing": "media_player"}
@@ -144,12 +168,13 @@ def _following(last: Call, text: str, surroundings: Surroundings, one: One) -> C
         return moved
     if (also := _ALSO.fullmatch(raw)) and last.tool.startswith(("home.turn", "home.light", "home.step")):
         kept = {k: v for k, v in last.arguments.items() if k not in (*WHERE, "one", "but")}
-        named = _where(also["what"], one) or _named(also["what"], surroundings)
-        same = named and _moves(named, surroundings) == _moves(where, surroundings)
+        named = where_of(also["what"], one) or device_of(also["what"], surroundings)
+        same = named and moves(named, surroundings) == moves(where, surroundings)
         return Call(last.tool, {**kept, **named}, source="follow-up") if same else None
     if last.tool in ("home.state", "home.read_temperature") and (other := _OTHER.fullmatch(raw)):
         kept = {k: v for k, v in last.arguments.items() if k not in WHERE}
-        named = _named(other["what"], surroundings) or _where(other["what"], one) or _room(other["what"], surroundings)
+        what = other["what"]
+        named = device_of(what, surroundings) or where_of(what, one) or room_of(what, surroundings)
         if "area" in named and "domain" in last.arguments and "domain" not in named:
             named["domain"] = last.arguments["domain"]
         return Call(last.tool, {**kept, **named}, source="follow-up") if named else None
@@ -170,7 +195,7 @@ def _moved(last: Call, words: str, where: dict[str, Any], surroundings: Surround
             r"(?:stop|dock|park|send|bring) (?:it|him|her)(?: (?:home|back|to (?:its|the) base))*", words, re.I
         )
         return Call(f"{last.tool.partition('.')[0]}.dock", {}, source="follow-up") if home else None
-    kinds = _moves(where, surroundings) if where else set()
+    kinds = moves(where, surroundings) if where else set()
     told = _VERB.fullmatch(words)
     if told and (verb := told["verb"].casefold()) in _MEDIA_VERBS:
         named = {k: v for k, v in where.items() if k != "domain"}
@@ -209,7 +234,7 @@ def _step(asked: Stepped, last: Call | None, surroundings: Surroundings, one: On
     home = surroundings.home()
     amount = {"quantity": asked.quantity, "up": asked.up, **({"by": asked.by} if asked.by else {})}
     if asked.what:
-        where = _where(asked.what, one) or _room(asked.what, surroundings)
+        where = where_of(asked.what, one) or room_of(asked.what, surroundings)
         if asked.quantity == "temperature" and key(asked.what) in _HEATING:
             where = {"domain": "climate"}
         fits = where and _have(asked.quantity, where, surroundings)
@@ -229,39 +254,6 @@ def _step(asked: Stepped, last: Call | None, surroundings: Surroundings, one: On
     here = home.area_named(area) if area else None
     found = {"area": here.name} if here else {}
     return Call("home.step", {**amount, **found, "one": True}, source="rules")
-
-
-def _where(words: str, one: One) -> dict[str, Any]:
-    """Which devices words mean."""
-    for verb in ("turn on", "open"):
-        found = one(f"{verb} the {words}")
-        if found and found[0].tool == "home.turn_on" and found[0].source.startswith("Hass"):
-            return {k: v for k, v in found[0].arguments.items() if k in (*WHERE, "one")}
-    return {}
-
-
-def _named(words: str, surroundings: Surroundings) -> dict[str, Any]:
-    """The device of exactly this name."""
-    wanted = key(words)
-    found = [e for e in surroundings.home().entities if wanted in map(key, (e.name, *e.aliases))]
-    return {"name": found[0].name} if found else {}
-
-
-def _moves(where: dict[str, Any], surroundings: Surroundings) -> set[str]:
-    """What "on" does to these devices: it switches most, opens covers and locks locks, which one verb cannot mean."""
-    domains = {e.domain for e in targets(surroundings.home(), "HassTurnOn", where)}
-    return {d if d in _MOVED else "switched" for d in domains}
-
-
-_MOVED: Final = frozenset({"lock", "cover", "valve", "scene", "script", "vacuum", "lawn_mower"})
-
-
-def _room(words: str, surroundings: Surroundings) -> dict[str, Any]:
-    home = surroundings.home()
-    if area := home.area_named(words):
-        return {"area": area.name}
-    floor = home.floor_named(words)
-    return {"floor": floor.name} if floor else {}
 
 
 def _have(quantity: str, where: dict[str, Any], surroundings: Surroundings) -> bool:

@@ -198,6 +198,8 @@ _VALUES: Final = frozenset({"brightness", "color", "temperature", "position", "p
 
 
 def _nothing(slots: dict[str, Any]) -> str:
+    if "but" in slots:
+        return "That leaves nothing to do."
     what = slots.get("name") or slots.get("device_class") or slots.get("domain") or "device"
     what = " or ".join(what) if isinstance(what, list) else str(what).replace("_", " ")
     where = slots.get("area") or slots.get("floor")

@@ -56,7 +56,7 @@ def _at(found: Found, asked: Asked) -> datetime:
     return at if found.value.has_time else at.replace(hour=9)
 
 
-_HOURS: Final = {"tonight": 20, "evening": 19, "afternoon": 15}  # of a part of a day without a time
+_HOURS: Final = {"tonight": 20, "evening": 19, "every night": 21, "afternoon": 15}  # of a part of a day without a time
 
 
 def merged(asked: Asked) -> tuple[datetime | None, list[Found]]:
@@ -161,7 +161,8 @@ def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
     rest = _EVERY.sub(" ", rest).strip() if weekdays else rest
     at, read = merged(Asked(rest, asked.now))
     if at is None and weekdays:
-        at = asked.now.replace(hour=9, minute=0, second=0)
+        part = next((h for word, h in _HOURS.items() if re.search(rf"\b{word}s?\b", asked.text, re.IGNORECASE)), 9)
+        at = asked.now.replace(hour=part, minute=0, second=0)
     elif at is not None and weekdays:
         at = _by_day(at, read)
     words = rest

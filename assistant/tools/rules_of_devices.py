@@ -112,8 +112,13 @@ def _number(amount: str, now: datetime) -> float | None:
 
 _EXCEPT: Final = re.compile(
     r"(?P<all>.+?),?"
-    r" (?:except|but|besides|apart from|other than|excluding|except for|but not|not)"
+    r" (?:except|but not|but|besides|apart from|other than|excluding|not)"
     r"(?: for| those| the ones| that are)*(?: (?:in|on|at|of))? (?P<but>.+)",
+    re.IGNORECASE,
+)
+_ELSE: Final = re.compile(
+    r"(?:leave|keep) (?:the |my )?(?P<what>[\w' ]+?) (?:on|off)(?:,? (?:and|but))? (?:turn|switch) "
+    r"(?:(?P<way>off|on) everything else|everything else (?P<way2>off|on))",
     re.IGNORECASE,
 )
 _KEPT: Final = re.compile(
@@ -124,7 +129,10 @@ _EACH: Final = re.compile(r",? and (?:not )?(?:the |in the )?|, (?:the )?", re.I
 
 def excepting(text: str) -> tuple[str, list[str]] | None:
     """("turn off everything", ["kitchen"]) of "turn off everything except the kitchen"; None without an exception."""
-    match = _EXCEPT.fullmatch(plain(text))
+    words = plain(text)
+    if rest := _ELSE.fullmatch(words):
+        return f"turn {rest['way'] or rest['way2']} everything", [rest["what"]]
+    match = _EXCEPT.fullmatch(words)
     if match is None:
         return None
     kept = _KEPT.fullmatch(match["but"])

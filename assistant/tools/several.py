@@ -72,7 +72,11 @@ def joined(
         whole = f"{held} and {part}" if held else part
         last = calls[-1] if calls else None
         whole = named_kind(whole, last)
-        found = one(whole) or after(last, whole) or _borrowing(whole, opening, one)
+        found = one(whole)
+        if found and opening and found[0].tool == "home.turn_on" and not _SWITCHES.search(whole):
+            # "the lamp" alone turns it on; behind "turn off the heater and" it does not
+            found = _borrowing(whole, opening, one, borrowing=True)
+        found = found or after(last, whole) or _borrowing(whole, opening, one)
         if not found:
             if number == len(parts) - 1:
                 return None
@@ -84,6 +88,8 @@ def joined(
     return calls if len(calls) > 1 else None
 
 
+_SWITCHES: Final = re.compile(r"\b(?:on|open|lock|start|activate|enable|raise|run|power|up|close)\b", re.IGNORECASE)
+_TIMER: Final = re.compile(r"\btimer\b", re.IGNORECASE)
 REFERS: Final = re.compile(r"\b(?:it|them|that)\b", re.IGNORECASE)
 _ONE: Final = re.compile(
     r"\b(?:(?:a |an )?(?:new |another |different )?one\b(?! (?:hour|minute|second|degree|percent))"
@@ -98,18 +104,22 @@ def named_kind(part: str, last: Call | None) -> str:
     kind = last.tool.partition(".")[0] if last else ""
     if kind not in ("timer", "alarm", "reminder"):
         return part
-    return _ONE.sub(f"{'an' if kind == 'alarm' else 'a'} {kind}", _INSTEAD.sub("", plain(part)), count=1)
+    part = re.sub(r"(?<=minute |second ) ?one\b", kind, _INSTEAD.sub("", plain(part)), count=1, flags=re.IGNORECASE)
+    return _ONE.sub(f"{'an' if kind == 'alarm' else 'a'} {kind}", part, count=1)
 
 
-def _borrowing(part: str, opening: list[str], one: Callable[[str], list[Call]]) -> list[Call]:
-    found = one(part)
+def _borrowing(part: str, opening: list[str], one: Callable[[str], list[Call]], borrowing: bool = False) -> list[Call]:
+    """The meanings of a part, alone or with the first words of the request; with `borrowing` only the latter."""
+    found = [] if borrowing else one(part)
     reminds = opening[:2] == ["remind", "me"]
     guessed: list[Call] = []  # the verb and its object together may look like the name of a device
-    for n in (2,) if reminds else range(min(4, len(opening)), 0, -1):
+    least = 2 if opening[:1] in (["turn"], ["switch"]) else 1  # "turn" alone is "turn on"
+    lengths = (2,) if reminds else (1,) if _TIMER.search(part) else range(min(6, len(opening)), least - 1, -1)
+    for n in lengths:
         if found:
             break
         found = one(" ".join([*opening[:n], part]))
-        if found and found[0].confidence < KNOWN:
+        if found and (found[0].confidence < KNOWN or (guessed and guessed[0].tool != found[0].tool)):
             guessed, found = guessed or found, []
     return found or guessed
 

@@ -1,0 +1,61 @@
+"""Which devices of the home the words of a request mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from assistant.home.model import key
+from assistant.home.states import targets
+from assistant.tools import Surroundings
+from assistant.tools.calls import Call
+from assistant.tools.follow_up import WHERE
+from assistant.tools.rules import plain
+
+One = Callable[[str], list[Call]]
+
+
+def other_way(call: Call, text: str, surroundings: Surroundings) -> Call:
+    """ "Open the front door", where that is a lock, is to unlock it: what turns a cover on turns a lock off."""
+    verb = re.match(r"(open|close|shut)\b", plain(text), re.IGNORECASE)
+    if verb is None or call.tool not in ("home.turn_on", "home.turn_off"):
+        return call
+    where = {k: v for k, v in call.arguments.items() if k in WHERE}
+    if moves(where, surroundings) != {"lock"}:
+        return call
+    return replace(call, tool="home.turn_off" if verb[1].casefold() == "open" else "home.turn_on")
+
+
+def where_of(words: str, one: One) -> dict[str, Any]:
+    """Which devices words mean."""
+    for verb in ("turn on", "open"):
+        found = one(f"{verb} the {words}")
+        if found and found[0].tool == "home.turn_on" and found[0].source.startswith("Hass"):
+            return {k: v for k, v in found[0].arguments.items() if k in (*WHERE, "one")}
+    return {}
+
+
+def device_of(words: str, surroundings: Surroundings) -> dict[str, Any]:
+    """The device of exactly this name."""
+    wanted = key(words)
+    found = [e for e in surroundings.home().entities if wanted in map(key, (e.name, *e.aliases))]
+    return {"name": found[0].name} if found else {}
+
+
+def moves(where: dict[str, Any], surroundings: Surroundings) -> set[str]:
+    """What "on" does to these devices: it switches most, opens covers and locks locks, which one verb cannot mean."""
+    domains = {e.domain for e in targets(surroundings.home(), "HassTurnOn", where)}
+    return {d if d in _MOVED else "switched" for d in domains}
+
+
+_MOVED: Final = frozenset({"lock", "cover", "valve", "scene", "script", "vacuum", "lawn_mower"})
+
+
+def room_of(words: str, surroundings: Surroundings) -> dict[str, Any]:
+    home = surroundings.home()
+    if area := home.area_named(words):
+        return {"area": area.name}
+    floor = home.floor_named(words)
+    return {"floor": floor.name} if floor else {}
