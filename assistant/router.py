@@ -32,7 +32,7 @@ from assistant.tools.meanings import call_of, less_sure, one_meant, took_too_muc
 from assistant.tools.notes import recalled
 from assistant.tools.registry import Registry, registry
 from assistant.tools.rules import plain, ruled
-from assistant.tools.several import AND, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
+from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
 
@@ -168,7 +168,8 @@ class Router:
         whole = self._one(text, area)
         if not whole and (put_off := deferred(text, now, lambda part: self._one(part, area))):
             return [put_off]
-        if whole and not took_too_much(whole[0]) and not self._leaves_out(whole[0], text, area):
+        guessed = whole and whole[0].confidence < KNOWN and AND.search(text)  # "lights off, TV on" names no device
+        if whole and not guessed and not took_too_much(whole[0]) and not self._leaves_out(whole[0], text, area):
             return [[call] for call in whole]
         several = joined(text, lambda part: self._one(part, area), lambda last, part: self._after(last, part, area))
         return ([several] if several else []) + [[call] for call in whole]

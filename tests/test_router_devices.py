@@ -149,6 +149,18 @@ def test_a_borrowed_verb_keeps_its_way(bench: Bench) -> None:
         assert bench.decide(text).tool == "home.turn_off + home.turn_off"
     for text in ("lock the front door and the garage door", "unlock the front door and the garage door"):
         assert all(c.arguments.get("name") != "Garage Door" for c in bench.decide(text).calls)
+    text = "close the blinds and turn off the kitchen light and the desk lamp"
+    assert bench.decide(text).tool == "home.turn_off + home.turn_off + home.turn_off"
+    for text in ("switch the desk lamp and the floor lamp off", "lights off, TV off"):
+        assert bench.decide(text).tool == "home.turn_off + home.turn_off"
+    warm = bench.decide("set the bedroom and the living room to 20 degrees").calls
+    assert [(c.arguments["area"], float(c.arguments["temperature"])) for c in warm] == [
+        ("bedroom", 20),
+        ("living room", 20),
+    ]
+    until = bench.decide("turn on the garden lights until 10 pm").calls
+    assert [c.tool for c in until] == ["home.turn_on", "timer.start"]
+    assert until[1].arguments == {"hours": 10, "conversation_command": "turn off the garden lights"}
     assert bench.decide("turn off the TV and turn on the desk lamp").tool == "home.turn_off + home.turn_on"
     both = bench.decide("turn on the lights in the kitchen and the living room").calls
     assert [c.arguments["area"] for c in both] == ["Kitchen", "Living Room"]

@@ -88,7 +88,8 @@ def _part_way(verb: str, what: str, half: bool, one: One) -> Call | None:
 
 
 _LEVEL: Final = re.compile(
-    r"(?:(?:set|turn|switch|put|dim|brighten)(?: on| up| down)? )?(?:the |my )?(?P<what>.+?)(?: on)? (?:to|at)"
+    r"(?:(?:set|turn|switch|put|dim|brighten)(?: on| up| down)? )?(?:all (?:of )?)?(?:the |my )?(?P<what>.+?)(?: on)?"
+    r" (?:to|at)"
     r" (?:(?P<n>\d{1,3}) ?(?:%|percent)(?: brightness)?|(?P<word>low|medium|high|max|maximum|full|half)(?: speed)?)",
     re.IGNORECASE,
 )

@@ -99,9 +99,7 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     if re.fullmatch(r"(?:cancel|stop|delete|remove) (?:it|that)|cancel", words, re.I):
         undoing = {"timer": "timer.cancel", "alarm": "alarm.cancel", "reminder": "reminder.cancel"}.get(family)
         return Call(undoing, source="follow-up") if undoing else Call("undo", source="follow-up")
-    if family in ("home",
-    "media") and (m := re.match(r"(?:turn|switch) (?:it |them |that )?(on|off)(?: it| them| that)?$",
-                                                      words, re.I)):  # fmt: skip
+    if family in ("home", "media") and (m := re.fullmatch(_SWITCHING, words, re.I)):
         on = m.group(1).casefold() == "on"
         where = {k: v for k, v in last.arguments.items() if k in ("name", "area", "floor", "domain", "device_class")}
         return Call("home.turn_on" if on else "home.turn_off", where, source="follow-up")
@@ -112,6 +110,7 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     return None
 
 
+_SWITCHING: Final = r"(?:turn|switch) (?:it |them |that )?(?:all )?(on|off)(?: it| them| that)?(?: again)?"
 _REST_OF_SUM: Final = (
     r"(?:and |then |now |that )*(?P<sign>plus|minus|times|multiplied by|divided by|to the power of|[-+*/^×÷]) ?"
     r"(?P<rest>[-\d.,()]+|[a-z -]{2,30})"

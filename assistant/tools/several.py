@@ -75,19 +75,39 @@ def joined(
         found = one(whole)
         if found and opening and found[0].tool == "home.turn_on" and not _SWITCHES.search(whole):
             # "the lamp" alone turns it on; behind "turn off the heater and" it does not
-            found = _borrowing(whole, opening, one, borrowing=True)
-        found = found or after(last, whole) or _borrowing(whole, opening, one)
+            found = _borrowing(whole, opening, one)
+        elif found:
+            opening = plain(whole).split()
+        else:
+            found = after(last, whole) or _borrowing(whole, opening, one)
+            opening = opening or plain(whole).split()
         if not found:
             if number == len(parts) - 1:
-                return None
+                return _one_end(parts, one)
             held = whole
             continue
         held = ""
-        opening = opening or plain(whole).split()
         calls.append(found[0])
     return calls if len(calls) > 1 else None
 
 
+def _one_end(parts: list[str], one: Callable[[str], list[Call]]) -> list[Call] | None:
+    """ "turn the desk lamp and the floor lamp off", "set the kitchen and the bedroom to 20 degrees": what stands at the
+    end is meant for each, and the verb at the beginning too."""
+    opening, last = _VERB.match(parts[0]), parts[-1].split()
+    if opening is None:
+        return None
+    for n in range(1, min(4, len(last) - 1) + 1):
+        end = " ".join(last[-n:])
+        read = [one(f"{parts[0]} {end}"), *(one(f"{opening[0]}{part} {end}") for part in parts[1:-1])]
+        read.append(one(f"{opening[0]}{parts[-1]}"))
+        calls = [found[0] for found in read if found and found[0].confidence >= KNOWN]
+        if len(calls) == len(parts) and len({call.tool for call in calls}) == 1:
+            return calls
+    return None
+
+
+_VERB: Final = re.compile(r"(?:turn|switch|set|dim|put|make|brighten|open|close) ", re.IGNORECASE)
 _SWITCHES: Final = re.compile(r"\b(?:on|open|lock|start|activate|enable|raise|run|power|up|close)\b", re.IGNORECASE)
 _TIMER: Final = re.compile(r"\btimer\b", re.IGNORECASE)
 REFERS: Final = re.compile(r"\b(?:it|them|that)\b", re.IGNORECASE)
@@ -108,9 +128,9 @@ def named_kind(part: str, last: Call | None) -> str:
     return _ONE.sub(f"{'an' if kind == 'alarm' else 'a'} {kind}", part, count=1)
 
 
-def _borrowing(part: str, opening: list[str], one: Callable[[str], list[Call]], borrowing: bool = False) -> list[Call]:
-    """The meanings of a part, alone or with the first words of the request; with `borrowing` only the latter."""
-    found = [] if borrowing else one(part)
+def _borrowing(part: str, opening: list[str], one: Callable[[str], list[Call]]) -> list[Call]:
+    """The meanings of a part behind the first words of the request."""
+    found: list[Call] = []
     reminds = opening[:2] == ["remind", "me"]
     guessed: list[Call] = []  # the verb and its object together may look like the name of a device
     least = 2 if opening[:1] in (["turn"], ["switch"]) else 1  # "turn" alone is "turn on"
@@ -131,7 +151,7 @@ def deferred(text: str, now: datetime, one: Callable[[str], list[Call]]) -> list
     if not found or found[-1].end < len(words):
         return []
     when = found[-1]
-    before = re.fullmatch(r"(.+?),? (at|for)(?: the next)? ?", words[: when.start], re.IGNORECASE)
+    before = re.fullmatch(r"(.+?),? (at|for|until|till)(?: the next)? ?", words[: when.start], re.IGNORECASE)
     before = before or re.fullmatch(r"(.+?)(),? ?", words[: when.start]) if when.kind != "duration" else before
     calls = one(before[1]) if before else []
     if before is None or not calls or not calls[0].tool.startswith(_DEVICES):
@@ -140,13 +160,16 @@ def deferred(text: str, now: datetime, one: Callable[[str], list[Call]]) -> list
         left_s = round((when.value.at.replace(tzinfo=now.tzinfo) - now).total_seconds())
         hours, rest = divmod(left_s, 3600)
         lasting = {k: v for k, v in (("hours", hours), ("minutes", rest // 60), ("seconds", rest % 60)) if v}
-        return (
-            [Call("timer.start", {**lasting, "conversation_command": before[1]}, source="rules")] if left_s > 0 else []
-        )
+        if left_s <= 0:
+            return []
+        if not before[2].casefold().startswith(("until", "till")):
+            return [Call("timer.start", {**lasting, "conversation_command": before[1]}, source="rules")]
+    else:
+        lasting = length(when.value)
     opposite = _OPPOSITE.sub(lambda m: _OPPOSITES[m[0].casefold()], before[1], count=1)
     if opposite == before[1] or not one(opposite):
         return []
-    return [calls[0], Call("timer.start", {**length(when.value), "conversation_command": opposite}, source="rules")]
+    return [calls[0], Call("timer.start", {**lasting, "conversation_command": opposite}, source="rules")]
 
 
 _DEVICES: Final = (
