@@ -80,6 +80,11 @@ class Tools:
             progress.start(part)
             try:
                 measure(options, options.data, outcome)
+            except KeyboardInterrupt:  # what took half an hour is not thrown away
+                outcome.failures.append(
+                    Failure(part, "Interrupted", "stopped by hand; what was measured before stands")
+                )
+                return outcome
             except Exception as error:  # noqa: BLE001 - the other parts are worth the time they take
                 outcome.failures.append(Failure(part, type(error).__name__, str(error)))
                 progress.say(f"  failed: {error}")

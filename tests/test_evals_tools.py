@@ -156,3 +156,14 @@ def test_a_part_that_breaks_costs_no_other_part(data: Path, monkeypatch: pytest.
     outcome = Tools().run(Options("none", data=data, only=("^home$", "^scope$")))
     assert [(f.what, f.kind) for f in outcome.failures] == [("home", "ZeroDivisionError")]
     assert outcome.metrics["out_of_scope_false_action_rate"].value == 0
+
+
+def test_what_was_measured_before_an_interruption_stands(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    write(data / "intents" / "clinc_assistant.jsonl", [{"text": "who won the battle of hastings", "intent": "oos"}])
+    monkeypatch.setattr(tools, "_quantities", interrupted)
+    outcome = Tools().run(Options("none", data=data, only=("^scope$", "^quantities$", "^injections$")))
+    assert [(f.what, f.kind) for f in outcome.failures] == [("quantities", "Interrupted")]
+    assert list(outcome.metrics) == ["out_of_scope_false_action_rate"]
