@@ -109,8 +109,12 @@ def test_every_study_has_its_null_in_the_table(
     done = run_recipe(Recipe("study", "tiny", [Step("study", "", settings)]), tiny, tmp_path, lambda line: None)
     rows = {row["name"]: row for row in msgspec.json.decode((done.folders["study"] / "table.json").read_bytes())}
     nulls = {"quantisers": "Q4_0 reference", "losses": "labels", "schedules": "one-shot"}
-    assert nulls.get(compare, "random") in rows
-    assert len(rows) >= 2
+    null = nulls.get(compare, "random")
+    assert rows[null]["difference"] is None
+    others = [row for name, row in rows.items() if name != null and row["null"] == null]
+    assert others and all(
+        row["difference"] == pytest.approx(row["kld"] - rows[null]["kld"], abs=1e-5) for row in others
+    )
     assert all(row["kld"] > 0 for row in rows.values())
 
 
