@@ -9,8 +9,9 @@ import re
 
 COMPLETE_PROBABILITY = 0.5
 SURE_PROBABILITY = 0.96
+QUESTION_SURE_PROBABILITY = 0.8  # of a whole question: among cut sentences they are rarer than among whole ones
 COMMAND_SURE_PROBABILITY = 0.9  # the words alone say as much of a whole command
-SURE_HOLD_MS = 128.0  # silence after a sentence that sounds finished, or a question that is whole
+SURE_HOLD_MS = 128.0  # silence after a sentence that sounds finished
 PERHAPS_HOLD_MS = 1200.0  # ... that may be: half of the sentences cut at a pause that got less were answered too early
 UNFINISHED_HOLD_MS = 1400.0  # ... that sounds cut off: people think for a second
 COMMAND_HOLD_MS = 256.0  # ... that is a whole command and may be finished
@@ -113,11 +114,11 @@ def is_whole_question(text: str) -> bool:
 
 def hold_ms(complete_probability: float, text: str | None = None) -> float:
     """How long to wait after a soft end, from the turn model's judgement and, once known, from the words."""
-    if text is not None and is_whole_question(text):
-        return SURE_HOLD_MS
-    if complete_probability < COMPLETE_PROBABILITY or (text is not None and is_unfinished(text)):
+    unfinished = text is not None and is_unfinished(text) and not is_whole_question(text)
+    if complete_probability < COMPLETE_PROBABILITY or unfinished:
         return UNFINISHED_HOLD_MS
-    return SURE_HOLD_MS if complete_probability >= SURE_PROBABILITY else PERHAPS_HOLD_MS
+    sure = QUESTION_SURE_PROBABILITY if text is not None and is_whole_question(text) else SURE_PROBABILITY
+    return SURE_HOLD_MS if complete_probability >= sure else PERHAPS_HOLD_MS
 
 
 def command_hold_ms(complete_probability: float | None) -> float:

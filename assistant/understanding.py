@@ -87,8 +87,6 @@ class Guess:
         complete: float | None = None
         if self.complete.done():
             complete = 0.0 if self.complete.exception() else self.complete.result()
-        if turn_taking.is_whole_question(text or ""):
-            return turn_taking.SURE_HOLD_MS  # whatever it sounds like
         by_rule = heard is not None and heard.answer is not None and heard.answer.by_rule
         if by_rule and not turn_taking.is_unfinished(text or ""):
             return turn_taking.command_hold_ms(complete)
