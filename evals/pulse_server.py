@@ -109,12 +109,13 @@ class PulseServer:
         path.write_bytes(pcm.astype(np.int16).tobytes())
         command = ["pacat", "--playback", f"--device={sink}", f"--rate={rate_hz}", "--channels=1", "--format=s16le"]
         # a buffer of 100 ms, so that a busy machine does not tear holes into the speech
-        return subprocess.Popen([*command, "--latency-msec=100", str(path)], env=self._env())
+        return subprocess.Popen([*command, "--latency-msec=100", str(path)], env=self._env(), stderr=self._log)
 
     def record_into(self, path: Path, sink: str, rate_hz: int, n_channels: int) -> subprocess.Popen[bytes]:
         """Record what is played into a sink as 16-bit samples in a file, until the process is ended."""
         command = ["parec", f"--device={sink}.monitor", f"--rate={rate_hz}", f"--channels={n_channels}"]
-        return subprocess.Popen([*command, "--format=s16le", "--latency-msec=50", str(path)], env=self._env())
+        command += ["--format=s16le", "--latency-msec=50", str(path)]
+        return subprocess.Popen(command, env=self._env(), stderr=self._log)
 
     def record(self, sink: str, rate_hz: int) -> subprocess.Popen[bytes]:
         """Record what is played into a sink; read its standard output."""
