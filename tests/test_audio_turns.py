@@ -232,9 +232,20 @@ def test_the_ladder_is_climbed_slowly_and_fallen_from_soon() -> None:
     for _ in range(200):
         ladder.own_speech(-62, -20)
     assert ladder.rung is Rung.CLEAR
-    for _ in range(8):  # a quarter of a second
+    for _ in range(8):  # a quarter of a second: it may be a user who is not heard yet
+        ladder.own_speech(-22, -20)
+    assert ladder.rung is Rung.REFERENCE
+    for _ in range(32):
         ladder.own_speech(-22, -20)
     assert ladder.rung is Rung.HALF_DUPLEX
+
+
+def test_a_user_who_was_not_heard_is_not_taken_for_echo() -> None:
+    ladder = after(100, -62)
+    ladder.false_alarm(-20, -20)
+    for _ in range(20):  # of the next user: too soft at first, then as loud as we are
+        ladder.own_speech(-22, -20)
+    assert ladder.rung is Rung.REFERENCE and ladder.may_interrupt(-28, -20)
 
 
 def test_the_first_frames_of_a_user_teach_the_ladder_nothing() -> None:

@@ -6,7 +6,9 @@
 
 Decided from levels while we speak, in decibels relative to full scale. What comes back is described by one number, the
 coupling: how loud the rest of our voice is, relative to what was played; the upper end of the last two seconds of it.
-Until so much was heard, a poor coupling is assumed. The badge on the screen shows the rung.
+Until so much was heard, a poor coupling is assumed. A user who speaks and is not heard at first looks like echo: what is
+far above the middle of those two seconds therefore counts for no more than was assumed before anything was heard. The
+badge on the screen shows the rung.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class Margins:
     drowning_db: float = -12.0  # a residual this close to the reference leaves no room above it
     assumed_coupling_db: float = -16.0  # before anything was heard: the canceller needs a second of our voice
     window_frames: int = 64
-    upper_share: float = 0.9  # the coupling is this quantile of the window
+    upper_share: float = 0.9  # the coupling is this quantile of the window ...
+    above_middle_db: float = 12.0  # ... unless it is so far above the median: then it may be somebody else's voice
     false_alarm_frames: int = 10  # how many frames of the window a false alarm stands for
     up_frames: int = 30  # evidence for a better rung
 
@@ -51,7 +54,9 @@ class EchoLadder:
 
     @property
     def coupling_db(self) -> float:
-        return sorted(self._window)[int(self.margins.upper_share * (len(self._window) - 1))]
+        heard = sorted(self._window)
+        upper, middle = heard[int(self.margins.upper_share * (len(heard) - 1))], heard[len(heard) // 2]
+        return min(upper, max(middle + self.margins.above_middle_db, self.margins.assumed_coupling_db))
 
     def silence(self, residual_db: float) -> None:
         """A frame in which neither we nor the user speak: tracks the noise floor."""
