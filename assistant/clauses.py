@@ -47,6 +47,7 @@ _JOINT_WORDS = "and|but|or|because|so|which|that|who|when|where|while|if|then|wi
 _VERBS = "is|are|was|were|has|have|had|can|could|will|would|should|may|might|must|means"  # what stood before is whole
 _JOINTS = re.compile(rf"\s(?=(?:{_JOINT_WORDS})\s)", re.IGNORECASE)
 _EAGER_JOINTS = re.compile(rf"(?<=\w)\s(?=(?:{_JOINT_WORDS}|{_VERBS})(?:\s|$))", re.IGNORECASE)
+_TWO_VERBS = re.compile(rf"\b(?:{_VERBS})\s(?:{_VERBS})$", re.IGNORECASE)  # "should have": they belong together
 _SPACE = re.compile(r"\s+(?=\S)")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"“])(?:Mr|Mrs|Ms|Dr|Prof|St|Mt|No|Nos|vs|etc|[Ee]\.g|[Ii]\.e|approx|Jr|Sr|Gen|Col|Capt|Lt|Sgt|Rev|Hon|Fig|fig|"
@@ -121,6 +122,8 @@ def _inner_cut(held: str, lengths: Lengths) -> int:
             return _with_space(held, match.end())
     if n_words > lengths.wish:
         for match in (_EAGER_JOINTS if lengths.eager else _JOINTS).finditer(held):
+            if _TWO_VERBS.search(held[: match.end()] + held[match.end() :].split(" ")[0]):
+                continue
             if _n_words(held, match.start()) >= lengths.wish and not _breaks_markup(held[: match.start()]):
                 return match.start() + 1
     if n_words > lengths.most:

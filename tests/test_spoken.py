@@ -149,6 +149,7 @@ def test_the_first_clause_ends_at_a_comma_later_ones_do_not_so_soon() -> None:
         ("In| Brazil|,", "In Brazil,"),
         ("It| is| very| cold| there| in", "It is very cold there "),
         ("The| sky| is| blue| because", "The sky is blue "),
+        ("The| beach| should| have| sand| and", "The beach should have sand "),
     ],
 )
 def test_the_first_clause_is_cut_as_soon_as_a_comma_or_a_joint_is_there(tokens: str, first: str) -> None:
