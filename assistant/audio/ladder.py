@@ -6,9 +6,9 @@
 
 Decided from levels while we speak, in decibels relative to full scale. What comes back is described by one number, the
 coupling: how loud the rest of our voice is, relative to what was played; the upper end of the last two seconds of it.
-Until so much was heard, a poor coupling is assumed. A user who speaks and is not heard at first looks like echo: what is
-far above the middle of those two seconds therefore counts for no more than was assumed before anything was heard. The
-badge on the screen shows the rung.
+Until so much was heard, a poor coupling is assumed. A user who speaks and is not heard at first looks like echo: what
+is far above the middle of those two seconds therefore counts for no more than was assumed before anything was heard.
+The badge on the screen shows the rung.
 """
 
 from __future__ import annotations
