@@ -32,6 +32,7 @@ STAGE_COMMANDS = {
     "card": "write the model card",
     "teach": "make the requests that a tool-caller learns from",
     "adapt": "train a tool-caller: an adapter on a 4-bit file",
+    "threshold": "choose from which probability on an adapter may act",
     "study": "compare criteria, quantisers, losses or schedules with their nulls",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -216,22 +217,61 @@ def adapted(smollm2_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     model.close()
 
 
+def tokens_of(model: LlamaModel, text: str) -> list[int]:
+    """The token ids of the greedy reply to a question."""
+    say(model, question(text))
+    return list(model._encoder._recent[-1].tokens)
+
+
 @pytest.mark.models
-def test_the_base_answers_the_same_between_decisions(adapted: LlamaModel, smollm2_path: Path) -> None:
+def test_the_base_answers_with_the_same_tokens_between_decisions(adapted: LlamaModel, smollm2_path: Path) -> None:
+    """Without an adapter, with one before it has decided anything, and with decisions in between."""
+    questions = ["What is the capital of France?", "Name three colours.", "Why is the sky blue?"]
     plain = LlamaModel(smollm2(smollm2_path), PLAN)
-    expected = [
-        say(plain, question("What is the capital of France?"))[0],
-        say(plain, question("Name three colours."))[0],
-    ]
+    expected = [tokens_of(plain, text) for text in questions]
     plain.close()
-    first = say(adapted, question("What is the capital of France?"))[0]
-    picked = adapted.pick(normal("add oat milk to my groceries list"), MENU)
-    second = say(adapted, question("Name three colours."))[0]
-    again = adapted.pick(normal("add oat milk to my groceries list"), MENU)
-    assert [first, second] == expected
-    assert again == picked  # nor does the conversation leave a trace in the decision
-    third, turn = say(adapted, question("Name three colours."))
-    assert third == second and turn.usage.cached_tokens > 0  # the conversation's cache was left alone
+    request = normal("add oat milk to my groceries list")
+    picks = []
+    for text, tokens in zip(questions, expected, strict=True):
+        assert len(tokens) > 3 and tokens_of(adapted, text) == tokens
+        picks.append(adapted.pick(request, MENU))
+    assert picks[0] == picks[1] == picks[2]  # nor does the conversation leave a trace in the decision
+    again, turn = say(adapted, question(questions[-1]))
+    assert again and turn.usage.cached_tokens > 0  # the conversation's cache was left alone
+
+
+@pytest.mark.models
+def test_an_adapter_in_the_conversation_itself_would_change_the_tokens(smollm2_path: Path, tmp_path: Path) -> None:
+    """What the tests beside this one would see if the adapter were not kept apart."""
+    from assistant.engines.native import library, load_adapter
+
+    text = "Name three colours."
+    model = LlamaModel(smollm2(smollm2_path), PLAN)
+    context = model._context
+    loaded = load_adapter(context._model, str(random_adapter(tmp_path / "a.gguf", smollm2_path)))
+    attached = (library().llama_adapter_lora_p_ctypes * 1)(loaded)
+    library().llama_set_adapters_lora(context.handle, attached, 1, (ctypes.c_float * 1)(1.0))
+    changed = tokens_of(model, text)
+    library().llama_set_adapters_lora(context.handle, attached, 0, (ctypes.c_float * 1)(1.0))
+    context.cache.clear()
+    assert changed != tokens_of(model, text)
+    model.close()
+
+
+@pytest.mark.models
+def test_the_shipped_adapter_leaves_the_answers_alone_and_decides(smollm2_path: Path) -> None:
+    spec = smollm2(smollm2_path)
+    plain, with_adapter = (
+        LlamaModel(replace(spec, adapter=file), PLAN) for file in (None, adapters.verified_adapter(spec.sha256))
+    )
+    try:
+        assert with_adapter.pick(normal("set a timer for ten minutes"), MENU).codes[0][0] == "timer"
+        assert with_adapter.pick(normal("who was the first man on the moon"), MENU).codes[0][0] == NO_TOOL
+        for text in ("What is the capital of France?", "Name three colours."):
+            assert tokens_of(with_adapter, text) == tokens_of(plain, text)
+    finally:
+        plain.close()
+        with_adapter.close()
 
 
 @pytest.mark.models

@@ -19,7 +19,7 @@ import torch
 
 from assistant.errors import UsageError
 from assistant.tools.codes import CODES, NO_TOOL, normal
-from quantize import gguf_io, lora
+from quantize import gguf_io, lora, threshold
 from quantize.adapt import Language, encode
 from quantize.cli import main
 from quantize.exclusion import Measured, measured
@@ -85,6 +85,7 @@ def test_shipped_patterns_are_none_of_the_evaluation_sets() -> None:
     sets = measured(Path(os.environ["EVAL_DATA"]))
     drawn = list(requests(4000, seed=11))
     assert sum(sets.holds(r.text) for r in drawn) < 0.05 * len(drawn)
+    assert not [one.text for one in threshold.written() if sets.holds(one.text)]
 
 
 def test_examples_end_in_the_answer(tiny: Path) -> None:
@@ -123,6 +124,59 @@ def test_training_learns_survives_a_kill_and_makes_the_same_file(tiny: Path, tmp
     again = adapt(tiny, tmp_path / "cut", seen.append, resume=True)
     assert "step 25/" in " ".join(seen) and "step 5/" not in " ".join(seen[-9:])
     assert (again / "adapter.gguf").read_bytes() == (whole / "adapter.gguf").read_bytes()
+
+
+def threshold_steps() -> list[Step]:
+    return [
+        Step("teach", parameters={"n": 240}),
+        Step("adapt", parameters={"rank": 4, "epochs": 0.3, "batch_size": 16, "first_block": 1}),
+        Step("teach", "held-out", {"n": 40, "seed": 9, "talk_share": 0.5}),
+        Step("threshold"),
+    ]
+
+
+def test_a_threshold_is_chosen_on_requests_that_were_not_trained_on(tiny: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    folders = run_recipe(Recipe("r", str(tiny), threshold_steps(), seed=1), tiny, tmp_path, said.append).folders
+    facts = json.loads((folders["threshold"] / "threshold.json").read_text())
+    rows = facts["tables"]["generated"]
+    assert [row["threshold"] for row in rows] == list(threshold.CANDIDATES)
+    assert rows[0]["n_served"] + rows[0]["n_talk"] <= 40 < facts["tables"]["written"][0]["n_talk"]
+    assert facts["threshold"] in threshold.CANDIDATES and f"{facts['threshold']:.2f}, written" in " ".join(said)
+
+
+def decided(tools: str, tool: str, probability: float) -> threshold.Decided:
+    return threshold.Decided(threshold.Asked("x", frozenset(tools.split())), tool, probability)
+
+
+def test_the_lowest_threshold_with_few_false_actions_is_chosen() -> None:
+    decisions = [
+        decided("list.add", "list.add", 0.75),
+        decided("list.add list.read", "list.read", 0.95),
+        decided("list.add", "home.turn_on", 0.99),
+        decided("", "", 0.9),
+        decided("", "help", 0.99),  # starts nothing
+        decided("", "home.turn_on", 0.65),
+        decided("", "alarm.set", 0.85),
+    ]
+    rows = threshold.table(decisions, (0.6, 0.7, 0.8, 0.9))
+    assert [(row.served, row.false) for row in rows] == [(2 / 3, 0.5), (2 / 3, 0.25), (1 / 3, 0.25), (1 / 3, 0)]
+    assert threshold.chosen([rows], 0.3) == 0.7
+    assert threshold.chosen([rows], 0.1) == 0.9
+    talkative = threshold.table([*decisions, *[decided("", "alarm.set", 0.99)] * 9], (0.6, 0.7, 0.8, 0.9))
+    assert threshold.chosen([rows, talkative], 0.3) == 0.9  # nowhere few enough: the highest
+    with pytest.raises(ValueError, match="one of them is missing"):
+        threshold.table(decisions[:3])
+
+
+def test_the_written_requests_name_tools_and_are_not_drawn_by_the_grammar() -> None:
+    asked = threshold.written()
+    assert len({normal(one.text) for one in asked}) == len(asked)
+    assert {tool for one in asked for tool in one.tools} <= {code.tool for code in CODES.values()}
+    assert min(sum(bool(one.tools) == served for one in asked) for served in (True, False)) >= 100
+    drawn = list(requests(2000, seed=4))
+    assert len(threshold.unseen(asked, drawn)) > 0.95 * len(asked)
+    assert threshold.unseen(threshold.generated(drawn), drawn[1:]) == threshold.generated(drawn[:1])
 
 
 def logits_with(adapter: Path | None, base: Path, tokens: list[int]) -> np.ndarray:

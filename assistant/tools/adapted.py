@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from assistant.engines import Menu, Picking
+from assistant.engines import Menu, Picked, Picking
 from assistant.home.model import Home, key
 from assistant.tools.arguments import arguments_of, moved_instead
 from assistant.tools.calls import Call, Chooser
-from assistant.tools.codes import CODES, END, NO_TOOL, SEPARATOR, fingerprint, normal
+from assistant.tools.codes import CODES, END, NO_TOOL, SEPARATOR, Code, fingerprint, normal
 from assistant.tools.registry import Registry
 
 NEEDS_A_PLACE: Final = frozenset(  # without one they would mean every device, or any boiler of the world
@@ -52,8 +52,7 @@ class AdaptedChooser:
         picked = self.model.pick(normal(text), MENU)
         if not picked.codes:
             return None
-        code = CODES[picked.codes[0][0]]
-        same = sum(chance for word, chance in picked.codes if CODES[word].tool == code.tool)
+        code, same = likeliest(picked)
         if code.word == NO_TOOL:
             return None
         if same < self.sure:
@@ -62,6 +61,12 @@ class AdaptedChooser:
         copied = {field: as_written(piece, text) for field, piece in zip(code.copied, picked.pieces, strict=True)}
         tool, arguments = moved_instead(code.tool, text, now)
         return Call(tool, arguments or arguments_of(code, copied, text, home, now), same, "adapter")
+
+
+def likeliest(picked: Picked) -> tuple[Code, float]:
+    """The code in front and the probability that the codes of its tool have together; there must be one."""
+    code = CODES[picked.codes[0][0]]
+    return code, sum(chance for word, chance in picked.codes if CODES[word].tool == code.tool)
 
 
 def as_written(piece: str, text: str) -> str:

@@ -7,7 +7,7 @@ from quantize.stages.data import Calibrate, Packs
 from quantize.stages.embedder import CompareEmbeddings, ConvertBert
 from quantize.stages.report import Card, Evaluate
 from quantize.stages.study import Study
-from quantize.stages.tools import Adapt, Teach
+from quantize.stages.tools import Adapt, Teach, Threshold
 from quantize.stages.training import Compensate, Distil, Qad
 from quantize.stages.weights import Convert, ExportOnnx, Plan, Prune, PruneVocabulary, Quantise
 
@@ -30,4 +30,5 @@ STAGES: dict[str, type[Stage]] = {
     "study": Study,
     "teach": Teach,
     "adapt": Adapt,
+    "threshold": Threshold,
 }

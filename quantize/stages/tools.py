@@ -11,8 +11,12 @@ from typing import Any
 import msgspec
 import torch
 
+from assistant.engines.llama import LlamaModel
+from assistant.engines.plan import Plan as EnginePlan
 from assistant.errors import UsageError
+from assistant.models.spec import ModelSpec
 from assistant.tools.codes import CODES, NO_TOOL, fingerprint
+from quantize import threshold
 from quantize.adapt import Language, answer_loss, batches, encode
 from quantize.exclusion import Measured, measured
 from quantize.lora import BASE_KEY, CODES_KEY, Shape, add_adapter, write_adapter
@@ -25,6 +29,7 @@ from quantize.source import load_source
 from quantize.train import Run, Schedule, train
 
 REQUESTS = "requests.jsonl"
+N_CONTEXT = 512  # tokens: a request and what is copied of it
 WAVE = 32  # requests that the teacher rewords at a time
 
 
@@ -133,6 +138,46 @@ class Adapt(Stage, frozen=True):
         }  # fmt: skip
         (place.folder / "adapt.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
         (place.folder / "README.md").write_text(adapter_card(facts, told, place.folder / "adapter.gguf"), "utf-8")
+
+
+class Threshold(Stage, frozen=True):
+    """From which probability on `adapter` (a stage or its folder) may act: threshold.json (threshold.py).
+
+    Chosen on the hand-written requests and those of `requests`, without what stands in `trained`.
+    """
+
+    adapter: str = "adapt"
+    requests: tuple[str, ...] = ("held-out",)
+    trained: tuple[str, ...] = ("teach",)
+    most_false: float = 0.03
+
+    def inputs(self) -> list[str]:
+        return [self.adapter, *self.requests, *self.trained, str(threshold.WRITTEN)]
+
+    def run(self, place: Place) -> None:
+        drawn = [r for name in self.requests for r in read_requests(place.result(name, REQUESTS))]
+        trained = [r for name in self.trained for r in read_requests(place.result(name, REQUESTS))]
+        sets = {"written": threshold.written(), "generated": threshold.generated(drawn)}
+        model = picking(place.source, place.result(self.adapter, "adapter.gguf"))
+        try:
+            tables = {name: threshold.table(threshold.decided(model, threshold.unseen(asked, trained)))
+                      for name, asked in sets.items()}  # fmt: skip
+        finally:
+            model.close()
+        best = threshold.chosen(list(tables.values()), self.most_false)
+        for name, rows in tables.items():
+            row = next(row for row in rows if row.threshold == best)
+            place.report(f"{best:.2f}, {name}: {row.served:.1%} of {row.n_served} served, "
+                         f"{row.false:.1%} of {row.n_talk} sentences of talk start a tool")  # fmt: skip
+        facts = {"threshold": best, "most_false": self.most_false, "tables": msgspec.to_builtins(tables)}
+        (place.folder / "threshold.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts)))
+
+
+def picking(base: Path, adapter: Path) -> LlamaModel:
+    """The product's own engine for a base file and an adapter, in this process. Close it."""
+    spec = ModelSpec(base.stem, base.name, base, source_hash(base), base.stat().st_size, "chatml", N_CONTEXT, "",
+                     adapter=adapter)  # fmt: skip
+    return LlamaModel(spec, EnginePlan(n_context=N_CONTEXT))
 
 
 def stored(name: str) -> Path:
