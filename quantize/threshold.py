@@ -93,7 +93,5 @@ def table(decisions: Sequence[Decided], candidates: Sequence[float] = CANDIDATES
 
 def chosen(tables: Sequence[Sequence[Row]], most_false: float) -> float:
     """The lowest threshold at which in every table at most `most_false` of the talk starts a tool, else the highest."""
-    for rows in zip(*tables, strict=True):
-        if all(row.false <= most_false for row in rows):
-            return rows[0].threshold
-    return tables[0][-1].threshold
+    few = [rows[0].threshold for rows in zip(*tables, strict=True) if all(row.false <= most_false for row in rows)]
+    return min(few, default=tables[0][-1].threshold)

@@ -149,7 +149,7 @@ class Threshold(Stage, frozen=True):
     adapter: str = "adapt"
     requests: tuple[str, ...] = ("held-out",)
     trained: tuple[str, ...] = ("teach",)
-    most_false: float = 0.03
+    most_false: float = 0.05
 
     def inputs(self) -> list[str]:
         return [self.adapter, *self.requests, *self.trained, str(threshold.WRITTEN)]
