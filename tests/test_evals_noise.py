@@ -24,7 +24,7 @@ from evals.task import Effort, Options, Outcome, Progress
 pytestmark = [pytest.mark.slow, pytest.mark.models, pytest.mark.timeout(3600)]
 
 REPEATS = int(os.environ.get("EVALS_REPEATS", "20"))
-ONE_THREAD = Part("decoding with one thread", 20, speed_decode.one_thread)
+ONE_THREAD = Part("decoding with one thread", 60, speed_decode.one_thread)
 
 # Read by Python when the worker starts: every token then takes a tenth longer than it did.
 DELAY = """
