@@ -14,6 +14,7 @@ is imported before the privacy environment is set.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--model", default=DEFAULT_MODEL, help="name or path of a model (default: %(default)s)")
     run.add_argument("--adapter", default="on", metavar="on|off|FILE", help="the model's adapter for choosing tools")
     run.add_argument("--data", type=Path, metavar="DIR", help="folder with evaluation sets")
-    run.add_argument("--only", action="append", default=[], metavar="REGEX", help="only parts or sets with such names")
+    run.add_argument(
+        "--only", action="append", type=_regex, default=[], metavar="REGEX", help="only parts or sets with such names"
+    )
     run.add_argument("--rows", type=_rows, default=0, metavar="N", help="rows of each sample, instead of the effort's")
     run.add_argument("--seed", type=int, help="seed of every sample that is drawn")
     run.add_argument("--out", type=Path, metavar="FILE", help="results file to append to (default: in the home folder)")
@@ -85,6 +88,15 @@ def _parser() -> argparse.ArgumentParser:
         "lm_eval", help="lm-evaluation-harness with our engine as its model `assistant`", add_help=False
     )
     return parser
+
+
+def _regex(text: str) -> str:
+    """Raises ArgumentTypeError."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from error
+    return text
 
 
 def _rows(text: str) -> int:

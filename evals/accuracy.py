@@ -133,7 +133,7 @@ def _own(options: Options) -> list[EvalSet]:
 def _chosen(options: Options) -> list[EvalSet]:
     if options.data is None:
         return []
-    n, n_generated = options.choose(20, 100, 100_000), options.choose(6, 40, 100_000)
+    n, n_generated = options.sample(20, 100, 100_000), options.sample(6, 40, 100_000)
     sets = data_sets(options.data, n, options.seed)
     generated = {s.name: s for s in data_sets(options.data, n_generated, options.seed) if s.kind in GENERATED}
     return [generated.get(s.name, s) for s in sets]

@@ -38,10 +38,12 @@ class Options:
     rows: int = 0  # of each sample that is drawn, instead of what goes with the effort
 
     def choose(self, quick: int, default: int, full: int) -> int:
-        """The number (of repetitions, rows, ...) that goes with the effort; a smoke run takes that of a quick one."""
-        if self.rows:
-            return self.rows
+        """The number (of repetitions, tokens, ...) that goes with the effort; a smoke run takes that of a quick one."""
         return {Effort.DEFAULT: default, Effort.FULL: full}.get(self.effort, quick)
+
+    def sample(self, quick: int, default: int, full: int) -> int:
+        """The number of rows that are drawn: `rows` if it was given, else the one that goes with the effort."""
+        return self.rows or self.choose(quick, default, full)
 
     def wants(self, name: str) -> bool:
         """Whether a part of this name is to be measured."""

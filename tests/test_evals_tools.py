@@ -139,9 +139,20 @@ def test_without_data_it_says_what_to_give() -> None:
         Tools().run(Options("none"))
 
 
+def test_a_part_that_there_is_not_is_told_and_a_broken_pattern_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match="no such part; there are rules, home"):
+        Tools().run(Options("none", data=tmp_path, only=("^rulse$",)))
+    with pytest.raises(SystemExit):
+        evals.main(["run", "tools", "--only", "["])
+    assert "is no regular expression" in capsys.readouterr().err
+
+
 def test_the_number_of_rows_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
     assert Options("none").choose(1, 2, 3) == 2
-    assert Options("none", rows=7).choose(1, 2, 3) == 7
+    assert Options("none", rows=7).sample(1, 2, 3) == 7
+    assert Options("none", rows=7).choose(1, 2, 3) == 2, "repetitions and tokens are no rows"
     with pytest.raises(SystemExit):
         evals.main(["run", "tools", "--rows", "0"])
     assert "give 1 or more" in capsys.readouterr().err
@@ -152,7 +163,7 @@ def test_a_part_that_breaks_costs_no_other_part(data: Path, monkeypatch: pytest.
         raise ZeroDivisionError("no rows")
 
     write(data / "intents" / "clinc_assistant.jsonl", [{"text": "who won the battle of hastings", "intent": "oos"}])
-    monkeypatch.setattr(tools, "_home", broken)
+    monkeypatch.setitem(tools.PARTS, "home", (broken, 1.0))
     outcome = Tools().run(Options("none", data=data, only=("^home$", "^scope$")))
     assert [(f.what, f.kind) for f in outcome.failures] == [("home", "ZeroDivisionError")]
     assert outcome.metrics["out_of_scope_false_action_rate"].value == 0
@@ -163,7 +174,7 @@ def test_what_was_measured_before_an_interruption_stands(data: Path, monkeypatch
         raise KeyboardInterrupt
 
     write(data / "intents" / "clinc_assistant.jsonl", [{"text": "who won the battle of hastings", "intent": "oos"}])
-    monkeypatch.setattr(tools, "_quantities", interrupted)
+    monkeypatch.setitem(tools.PARTS, "quantities", (interrupted, 1.0))
     outcome = Tools().run(Options("none", data=data, only=("^scope$", "^quantities$", "^injections$")))
     assert [(f.what, f.kind) for f in outcome.failures] == [("quantities", "Interrupted")]
     assert list(outcome.metrics) == ["out_of_scope_false_action_rate"]
