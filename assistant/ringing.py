@@ -14,6 +14,7 @@ from assistant.tools.calls import Chooser
 from assistant.tools.opening import languages_for, prepare_choice, surroundings_for
 from assistant.tools.records import Records
 from assistant.tools.timekeeping import SHOWN_LATE_S, Timer, TimerWatch, remaining_s, spoken_s, timer_words
+from assistant.tools.unattended import to_you
 
 Listener = Callable[[str], None]
 
@@ -95,7 +96,7 @@ def ringing_text(timer: Timer, watch: TimerWatch) -> str:
     late_s = -remaining_s(timer, watch.clock)
     late = f" ({spoken_s(late_s)} late)" if late_s > SHOWN_LATE_S else ""
     if timer.kind == "reminder":
-        return f"Reminder: {timer.message}{late}"
+        return f"Reminder: {to_you(timer.message)}{late}"
     if timer.kind == "alarm":
         return f"Alarm{f' ({timer.name})' if timer.name else ''}: {watch.clock.local(watch.clock.wall_s()):%H:%M}{late}"
     return f"Your {timer_words(timer)} is done{late}"

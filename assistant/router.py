@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from assistant.engines import LanguageModel
 from assistant.errors import AssistantError
@@ -25,73 +25,25 @@ from assistant.home.sentences import MAX_CHARS, sentences_for
 from assistant.tools import Level, Missing, Outcome, Surroundings, ToolError
 from assistant.tools.calls import Call, Chooser
 from assistant.tools.confirming import Confirm, Confirmation, confirmation, refuse, undoing
-from assistant.tools.device_words import other_way
+from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
+from assistant.tools.device_words import of_garage, other_way
 from assistant.tools.devices_meant import on_devices
 from assistant.tools.follow_up import answer_to_question, follow_up, is_question
 from assistant.tools.meanings import call_of, less_sure, one_meant, took_too_much
 from assistant.tools.notes import recalled
+from assistant.tools.records import REAL_DEVICE
 from assistant.tools.registry import Registry, registry
 from assistant.tools.rules import plain, ruled
 from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
+from assistant.tools.unattended import FOR_A_WHILE, attended, reminding
 
-RULE: Final = "rule"
-MODEL_TOOL: Final = "model tool"
-MODEL: Final = "model"
-__all__ = ["Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed", "Reply", "Router", "refuse"]
+__all__ = ["MODEL", "MODEL_TOOL", "RULE", "Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed",
+           "Reply", "Router", "refuse"]  # fmt: skip
 MAX_CONFIRMED_PER_MINUTE: Final = 10
 _ALL: Final = re.compile(r"\ball (?:of )?(?:the |my |our )?", re.IGNORECASE)
 _OWN: Final = frozenset({"timer.rename", "timer.restart", "home.turn_off"})  # no sentence knows these better
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What would be done. `calls` is empty when the model answers. `ms` is how long deciding took."""
-
-    handled_by: str
-    calls: tuple[Call, ...] = ()
-    alternatives: tuple[Call, ...] = ()
-    ms: float = 0.0
-    text: str = ""
-
-    @property
-    def tool(self) -> str:
-        return " + ".join(c.tool for c in self.calls)
-
-    @property
-    def confidence(self) -> float:
-        return min((c.confidence for c in self.calls), default=0.0)
-
-    @property
-    def label(self) -> str:
-        """As on screen: "rule timer.start, 4 ms"."""
-        return f"{self.handled_by} {self.tool}, {self.ms:.0f} ms" if self.calls else self.handled_by
-
-    def document(self) -> dict[str, Any]:
-        """The document of `assistant explain --json`."""
-        first = self.calls[0] if self.calls else Call("")
-        return {
-            "handled_by": self.handled_by,
-            "tool": first.tool or None,
-            "arguments": first.arguments,
-            "confidence": round(self.confidence, 3),
-            "ms": round(self.ms, 2),
-            "calls": [{"tool": c.tool, "arguments": c.arguments} for c in self.calls],
-            "alternatives": [{"tool": c.tool, "arguments": c.arguments, "confidence": round(c.confidence, 3)}
-                             for c in self.alternatives],
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What was done. `error` is the first refusal or failure, for the exit code."""
-
-    text: str
-    decision: Decision
-    data: tuple[dict[str, Any], ...] = ()
-    error: AssistantError | None = None
-    writes: tuple[str, str] | None = None  # what the model shall write, see tools.Outcome
 
 
 @dataclass(slots=True)
@@ -123,6 +75,7 @@ class Router:
             chosen = list(chooser.choose(text, self.surroundings.home(), self.tools))
             found = [[c] for c in chosen]
             handled_by = MODEL_TOOL
+        found = [[self._attended(call, area) for call in calls] for calls in found]
         ms = (time.perf_counter() - started_s) * 1000
         if not found:
             return Decision(MODEL, ms=ms, text=text)
@@ -130,14 +83,23 @@ class Router:
 
     def act(self, decision: Decision, confirm: Confirm = refuse) -> Reply:
         """Do it. Everything one request changes is one step for undo. Never raises for what a tool does."""
+        if any(call.tool == "undo" for call in decision.calls):
+            return self._act(decision, confirm)
+        with self.surroundings.records.recording(decision.named):
+            return self._act(decision, confirm)
+
+    def _act(self, decision: Decision, confirm: Confirm) -> Reply:
         said, data, error, writes = [], [], None, None
         self.asked = None
         for call in decision.calls[:MAX_ACTIONS]:
+            if error is not None and call.source == FOR_A_WHILE:
+                continue
+            call = reminding(call, self.surroundings.clock())
             try:
                 if call.tool == "undo":
                     said.append(self._undo(confirm))
                 else:
-                    with self.surroundings.records.recording(call.tool):
+                    with self.surroundings.records.recording(decision.named):
                         outcome = self._run(call, confirm)
                     said.append(outcome.text)
                     data.append(outcome.data)
@@ -166,13 +128,40 @@ class Router:
         if unfolded_calls := unfolded(text, now):
             return [unfolded_calls]
         whole = self._one(text, area)
-        if not whole and (put_off := deferred(text, now, lambda part: self._one(part, area))):
+        if not whole and (put_off := deferred(text, now, lambda part: self._each(part, area))):
             return [put_off]
         guessed = whole and whole[0].confidence < KNOWN and AND.search(text)  # "lights off, TV on" names no device
         if whole and not guessed and not took_too_much(whole[0]) and not self._leaves_out(whole[0], text, area):
             return [[call] for call in whole]
-        several = joined(text, lambda part: self._one(part, area), lambda last, part: self._after(last, part, area))
+        several = joined(text, lambda part: self._now_or_later(part, area), self._behind(area))
         return ([several] if several else []) + [[call] for call in whole]
+
+    def _each(self, text: str, area: str) -> list[Call]:
+        """The call of a text, or the calls of its parts."""
+        one = self._one(text, area)[:1]
+        return one or joined(text, lambda part: self._one(part, area), self._behind(area)) or []
+
+    def _now_or_later(self, part: str, area: str) -> list[Call]:
+        """The meanings of a part of a request; one of them may be put off by a time of its own."""
+        if found := self._one(part, area):
+            return found
+        put_off = deferred(part, self.surroundings.clock(), lambda inner: self._one(inner, area)[:1])
+        return put_off if len(put_off) == 1 else []
+
+    def _behind(self, area: str) -> Callable[[Call | None, str], list[Call]]:
+        return lambda last, part: self._after(last, part, area)
+
+    def _attended(self, call: Call, area: str) -> Call:
+        """What is put off and needs a confirmation is marked: it becomes a reminder."""
+        then = Router(self.surroundings, self.languages, self.tools)  # as it will be understood when the time comes
+
+        def level(call: Call) -> Level:
+            return self.tools.level(call.tool, self.tools.checked(call.tool, call.arguments), self.surroundings)
+
+        def meanings(command: str) -> Sequence[Call]:
+            return next(iter(then._by_rule(command, area)), [])
+
+        return attended(call, meanings, level)
 
     def _after(self, last: Call | None, part: str, area: str) -> list[Call]:
         """What a part of a request means behind the part before it: "set a timer and call it pasta"."""
@@ -227,7 +216,7 @@ class Router:
                 break
         if by_rules and by_sentence and less_sure(by_sentence[0], by_rules[0]):
             return by_rules + by_sentence
-        return by_sentence + by_rules if by_sentence or by_rules else self._stop(text)
+        return by_sentence + by_rules or of_garage(text, self.surroundings) or self._stop(text)
 
     def _is_here(self, call: Call) -> bool:
         """Whether this home has a device or a room of that name."""
@@ -262,9 +251,12 @@ class Router:
             self._require_pace()
             if not confirm(asked):
                 raise NotConfirmed(f"Not done: {asked.question} It needs your confirmation with a key press.")
+        step = self.surroundings.records.last_step()
+        devices = [b.value for b in step.before if b.kind == REAL_DEVICE and b.value] if step else []
+        left = self.surroundings.take_back(devices) if devices else ""
         undone = self.surroundings.records.undo_last()
         self.surroundings.changed_timers()
-        return f"Undone: {undone}." if undone else "There is nothing to undo."
+        return f"Undone: {undone}. {left}".rstrip() if undone else "There is nothing to undo."
 
     def _require_pace(self) -> None:
         """Confirmations come at a human pace, or something else is pressing the key."""

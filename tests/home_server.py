@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
 import hashlib
 import json
 import socket
@@ -23,10 +24,12 @@ STATES: list[dict[str, Any]] = [
 
 
 class HomeServer:
-    """Listens on 127.0.0.1 until close(). `calls` are the services that were called."""
+    """Listens on 127.0.0.1 until close(). `calls` are the services that were called; `states` is what it tells of its
+    devices, and no service changes it: a test does."""
 
     def __init__(self, *, misbehave: str = "") -> None:
         self.calls: list[dict[str, Any]] = []
+        self.states = copy.deepcopy(STATES)
         self.connections = 0
         self._misbehave = misbehave
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -97,7 +100,7 @@ class HomeServer:
     def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
         match message["type"]:
             case "get_states":
-                result: Any = STATES
+                result: Any = self.states
             case "config/entity_registry/list":
                 result = [
                     {"entity_id": "light.sink", "device_id": "d1"},

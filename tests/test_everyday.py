@@ -140,8 +140,8 @@ def test_timers_are_renamed_and_started_again() -> None:
 def test_a_reminder_twice_a_day_and_one_that_cannot_be() -> None:
     bench = Bench()
     assert bench.say("remind me to take my pills every day at 8 am and 8 pm") == (
-        "I will remind you to take my pills: every day at 08:00.\n"
-        "I will remind you to take my pills: every day at 20:00."
+        "I will remind you to take your pills: every day at 08:00.\n"
+        "I will remind you to take your pills: every day at 20:00."
     )
     assert bench.say("remind me every 2 hours to drink water") == (
         "I can repeat a reminder daily or on weekdays, not every 2 hours. Nothing was set."

@@ -27,6 +27,8 @@ class _Service:
 
 
 _WORD: Final = r"[\w -]{1,40}"
+_BYTE: Final = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_RGB: Final = rf"{_BYTE},{_BYTE},{_BYTE}"
 _TURN: Final[dict[Action, _Service]] = {"on": _Service("turn_on"), "off": _Service("turn_off")}
 _OPEN: Final[dict[Action, _Service]] = {
     "open": _Service("open_{}"), "close": _Service("close_{}"),
@@ -37,6 +39,7 @@ SERVICES: Final[dict[str, dict[Action, _Service]]] = {
         "brightness": _Service("turn_on", "brightness_pct", (0, 100)),
         "colour": _Service("turn_on", "color_name", _WORD),
         "kelvin": _Service("turn_on", "color_temp_kelvin", (1000, 12000)),
+        "rgb": _Service("turn_on", "rgb_color", _RGB),
     },
     **dict.fromkeys(("switch", "input_boolean", "humidifier", "remote", "siren", "script", "automation", "camera"),
                     _TURN),
@@ -80,7 +83,7 @@ def _value(service: _Service, act: Act) -> Any:
         if isinstance(act.value, (int, float)) and low <= act.value <= high:
             return act.value
     elif isinstance(service.allowed, str) and isinstance(act.value, str) and re.fullmatch(service.allowed, act.value):
-        return act.value
+        return [int(part) for part in act.value.split(",")] if service.allowed == _RGB else act.value
     raise Refused(f"{act.action} cannot be {str(act.value)[:40]!r}")
 
 

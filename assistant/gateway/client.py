@@ -2,6 +2,7 @@
 
 surroundings.home = real.home            the last state seen, at most a second old
 surroundings.change_home = real.change   a changed device becomes typed commands
+surroundings.take_back = real.take_back  what devices were becomes typed commands
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import msgspec
 
 from assistant.errors import AssistantError, GatewayError
 from assistant.gateway.actions import Refused, actions_for
 from assistant.gateway.messages import Act, Channel, Closed, Done, Failed, Login, Look, Ready, Seen
 from assistant.gateway.start import Gateway
+from assistant.gateway.taking_back import Was, actions_back
 from assistant.home.model import Entity, Home, from_table
 from assistant.text import safe
 
@@ -82,17 +86,41 @@ class RealHome:
                 self._look() if self._logged_in else self.login(self.kept.token)
         return self._home
 
-    def change(self, changes: Mapping[str, Entity]) -> None:
-        """Make real devices what these became. Raises GatewayError; devices before the one that failed are changed."""
+    def change(self, changes: Mapping[str, Entity], note: Callable[[Was], None] = lambda was: None) -> None:
+        """Make real devices what these became; `note` is told what each was. Raises GatewayError; devices before the
+        one that failed are changed."""
         for entity_id, after in changes.items():
             before = self._home.entity(entity_id)
             try:
                 acts = actions_for(before or replace(after, state="", attributes={}), after)
             except Refused as refused:
                 raise GatewayError(f"{after.name}: {refused}.") from refused
+            if before is not None:
+                note(Was(before, tuple(act.action for act in acts)))
             for act in acts:
                 self._ask(act)
         self._seen_s = -_FRESH_S
+
+    def take_back(self, noted: Sequence[str]) -> str:
+        """Make devices what `change` noted of them, as JSON; returns what cannot be made so, in words. Raises
+        GatewayError if the home is away or refuses; devices before the one that failed are put back."""
+        self._seen_s = -_FRESH_S
+        home, left = self.home(), list[str]()
+        if self.problem:
+            raise GatewayError(self.problem)
+        for was in (msgspec.json.decode(text, type=Was) for text in noted):
+            now = home.entity(was.entity.id)
+            try:
+                acts = actions_back(was, now) if now else []
+            except Refused as refused:
+                left.append(f"{was.entity.name}: {refused}.")
+                continue
+            if now is None:
+                left.append(f"{was.entity.name} is no longer there.")
+            for act in acts:
+                self._ask(act)
+        self._seen_s = -_FRESH_S
+        return " ".join(left)
 
     def _look(self) -> None:
         try:

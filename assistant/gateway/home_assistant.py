@@ -18,7 +18,8 @@ _TIMEOUT_S: Final = 10.0
 _MAX_ENTITIES: Final = 5_000
 _ATTRIBUTES: Final = frozenset(
     [
-        "device_class", "unit_of_measurement", "brightness", "color_mode", "color_temp_kelvin", "current_position",
+        "device_class", "unit_of_measurement", "brightness", "color_mode", "color_temp_kelvin", "rgb_color",
+        "current_position",
         "percentage", "volume_level", "is_volume_muted", "media_title", "temperature", "current_temperature",
         "humidity", "current_humidity", "hvac_modes", "fan_mode", "fan_modes", "temperature_unit", "battery_level",
     ]

@@ -16,7 +16,7 @@ import msgspec
 MAX_LINE_BYTES: Final = 16 << 20  # a home of some thousand entities takes a tenth of it
 EntityId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,64}\.[a-z0-9_]{1,200}$")]
 Action = Literal[
-    "on", "off", "open", "close", "position", "lock", "unlock", "brightness", "colour", "kelvin", "speed",
+    "on", "off", "open", "close", "position", "lock", "unlock", "brightness", "colour", "rgb", "kelvin", "speed",
     "temperature", "fan_mode", "hvac_mode", "volume", "mute", "unmute", "pause", "resume", "next", "previous",
     "start", "dock",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ Levels (who may start what):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
@@ -59,6 +59,7 @@ class Surroundings:
     clock: Callable[[], datetime]
     home: Callable[[], Home]
     change_home: Callable[[Mapping[str, Any]], None]
+    take_back: Callable[[Sequence[str]], str] = lambda noted: "The real home is not connected now."  # for undo
     rings: bool = False
     changed_timers: Callable[[], None] = lambda: None
     timer_clock: Clock | None = None  # another than the system's, in tests

@@ -15,6 +15,7 @@ from assistant.tools.quantities import Moment as Meant
 from assistant.tools.quantities import find
 from assistant.tools.timekeeping import KIND, Timer, all_timers, as_data, remaining_s, spoken_s, spoken_time
 from assistant.tools.timers import Words, clock_of, keep, require_owner
+from assistant.tools.unattended import to_you
 
 Moment = Annotated[str, msgspec.Meta(max_length=32)]
 
@@ -32,6 +33,7 @@ class SetReminder(msgspec.Struct, frozen=True, kw_only=True):
     at: Moment = ""
     every: Words = ""  # more often than daily, in words: not possible, and said so
     weekdays: tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...] = ()
+    unconfirmed: bool = False  # the message is a command that needs a confirmation, so it is not done by itself
 
 
 class WhichOne(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +76,11 @@ def set_reminder(arguments: SetReminder, surroundings: Surroundings) -> Outcome:
         new_id(), "reminder", message=arguments.message, due_local=at.isoformat(), weekdays=arguments.weekdays
     )
     keep(reminder, surroundings)
-    return Outcome(f"I will remind you{_about(reminder)}: {_when(reminder, at, surroundings)}.", as_data(reminder))
+    when = _when(reminder, at, surroundings)
+    if arguments.unconfirmed:
+        why = "needs your confirmation, so it is not done by itself at that time"
+        return Outcome(f"“{reminder.message}” {why}. I will remind you: {when}.", as_data(reminder))
+    return Outcome(f"I will remind you{_about(reminder)}: {when}.", as_data(reminder))
 
 
 def cancel_alarm(which: WhichOne, surroundings: Surroundings) -> Outcome:
@@ -105,7 +111,8 @@ def _about(timer: Timer) -> str:
     """ " to call mum", or what it is about: " (the meeting)"; nothing for an alarm without a name."""
     if not timer.message:
         return f" ({timer.name})" if timer.name else ""
-    return f" ({timer.message})" if _NO_ACTION.match(timer.message) else f" to {timer.message}"
+    told = to_you(timer.message)
+    return f" ({told})" if _NO_ACTION.match(timer.message) else f" to {told}"
 
 
 def _moment(text: str, surroundings: Surroundings, repeats: bool, weekdays: tuple[int, ...]) -> datetime:
@@ -205,7 +212,7 @@ def _listed(kind: str, surroundings: Surroundings) -> Outcome:
     lines = []
     for timer in timers:
         at = datetime.fromisoformat(timer.due_local)
-        lines.append(": ".join(filter(None, (_when(timer, at, surroundings), timer.message or timer.name))))
+        lines.append(": ".join(filter(None, (_when(timer, at, surroundings), to_you(timer.message) or timer.name))))
     return Outcome("\n".join(lines) or f"There are no {kind}s.", {f"{kind}s": [as_data(t) for t in timers]})
 
 

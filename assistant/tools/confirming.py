@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from assistant.tools import Level, Surroundings, Tool
-from assistant.tools.records import HOME_STATE
+from assistant.tools.records import HOME_STATE, REAL_DEVICE
 
 MAX_SHOWN_CHARS: Final = 80
 _ALWAYS: Final = "Locks, garages, gates, valves and alarms always need your key press."
@@ -61,7 +61,7 @@ def undoing(surroundings: Surroundings) -> Confirmation | None:
     """The question before undo, where it would move a lock, a garage or the like; None where it moves none."""
     step = surroundings.records.last_step()
     home = surroundings.home()
-    moved = {b.id: b.value for b in step.before if b.kind == HOME_STATE} if step else {}
+    moved = {b.id: b.value for b in step.before if b.kind in (HOME_STATE, REAL_DEVICE)} if step else {}
     guarded = [e for e in home.entities if e.id in moved and e.guards]
     if not guarded:
         return None

@@ -28,6 +28,15 @@ def other_way(call: Call, text: str, surroundings: Surroundings) -> Call:
     return replace(call, tool="home.turn_off" if verb[1].casefold() == "open" else "home.turn_on")
 
 
+def of_garage(text: str, surroundings: Surroundings) -> list[Call]:
+    """ "Open the garage" means its door, where this home has one."""
+    match = re.fullmatch(r"(?:(open)|close|shut)(?: up)? (?:the |my |our )?garage", plain(text), re.IGNORECASE)
+    doors = {"domain": "cover", "device_class": "garage"}
+    if match is None or not targets(surroundings.home(), "HassTurnOn", doors):
+        return []
+    return [Call("home.turn_on" if match[1] else "home.turn_off", doors, source="rules")]
+
+
 def where_of(words: str, one: One) -> dict[str, Any]:
     """Which devices words mean."""
     for verb in ("turn on", "open"):

@@ -19,7 +19,7 @@ from assistant.history import History
 from assistant.home.model import Entity, Home, load, simulated
 from assistant.tools import Surroundings
 from assistant.tools.calls import Chooser
-from assistant.tools.records import HOME_STATE, Records
+from assistant.tools.records import HOME_STATE, REAL_DEVICE, Records
 
 SECRET: Final = "secret"  # noqa: S105 - the kind of a record
 SEEN: Final = "home seen"
@@ -67,7 +67,10 @@ def surroundings_for(
         facts=facts or {},
     )
     if home is None and (real := real_home(records)) is not None:
-        surroundings.home, surroundings.change_home = real.home, real.change
+        surroundings.home, surroundings.take_back = real.home, real.take_back
+        surroundings.change_home = lambda changes: real.change(
+            changes, lambda was: records.note(REAL_DEVICE, was.entity.id, was)
+        )
         surroundings.home_problem = lambda: real.problem
     return surroundings
 

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 MAX_UNDO: Final = 20
 HOME_STATE: Final = "home"  # the kind of a record that is a device, with its state
+REAL_DEVICE: Final = "real device"  # noted, never a record: what a device of a real home was
 _UNDO: Final = "undo"
 
 
@@ -64,10 +65,20 @@ class Records:
     def delete(self, kind: str, record_id: str) -> None:
         self._write(kind, record_id, None)
 
+    def note(self, kind: str, record_id: str, was: Any) -> None:
+        """Have the step being recorded remember something that is kept elsewhere, as it was; the first time counts."""
+        with self._lock:
+            if self._noted is not None:
+                self._noted.setdefault((kind, record_id), msgspec.json.encode(was).decode())
+
     @contextlib.contextmanager
     def recording(self, what: str) -> Iterator[None]:
-        """Everything this thread changes until the end of the block becomes one step that `undo_last` takes back."""
+        """Everything this thread changes until the end of the block becomes one step for `undo_last`. Inside
+        another one it is part of that."""
         with self._lock:
+            if self._noted is not None:
+                yield
+                return
             self._noted = {}
             try:
                 yield
@@ -90,7 +101,7 @@ class Records:
             if not steps:
                 return None
             last = steps.pop()
-            for before in last.before:
+            for before in (b for b in last.before if b.kind != REAL_DEVICE):
                 self._write(before.kind, before.id, before.value)
             self._write(_UNDO, "steps", msgspec.json.encode(steps).decode())
             return last.what

@@ -16,6 +16,7 @@ from assistant.tools.asked import length
 from assistant.tools.calls import Call
 from assistant.tools.quantities import Found, find
 from assistant.tools.rules import plain, ruled
+from assistant.tools.unattended import FOR_A_WHILE
 
 MAX_ACTIONS: Final = 6
 KNOWN: Final = 0.9  # the confidence of a sentence whose names this home has
@@ -144,17 +145,23 @@ def _borrowing(part: str, opening: list[str], one: Callable[[str], list[Call]]) 
     return found or guessed
 
 
-def deferred(text: str, now: datetime, one: Callable[[str], list[Call]]) -> list[Call]:
-    """ "turn on the lamp at 7 pm": later; "turn on the lamp for 10 minutes": now, and the opposite later."""
+def deferred(text: str, now: datetime, several: Callable[[str], list[Call]]) -> list[Call]:
+    """ "turn on the lamp at 7 pm": later; "turn on the lamp for 10 minutes": now, and the opposite later.
+
+    `several` finds the calls of the text without its time.
+    """
     words = plain(text)
+    if first := _TIME_FIRST.match(words):  # "at 7 pm turn on the lamp"
+        times = find(first["time"], now, ("time", "datetime"))
+        words = f"{words[first.end() :]} {first['time']}" if times and not times[0].start else words
     found = find(words, now, ("time", "datetime", "duration"))
     if not found or found[-1].end < len(words):
         return []
     when = found[-1]
     before = re.fullmatch(r"(.+?),? (at|for|until|till)(?: the next)? ?", words[: when.start], re.IGNORECASE)
     before = before or re.fullmatch(r"(.+?)(),? ?", words[: when.start]) if when.kind != "duration" else before
-    calls = one(before[1]) if before else []
-    if before is None or not calls or not calls[0].tool.startswith(_DEVICES):
+    calls = several(before[1]) if before else []
+    if before is None or not calls or not all(call.tool.startswith(_DEVICES) for call in calls):
         return []
     if when.kind != "duration":
         left_s = round((when.value.at.replace(tzinfo=now.tzinfo) - now).total_seconds())
@@ -167,11 +174,13 @@ def deferred(text: str, now: datetime, one: Callable[[str], list[Call]]) -> list
     else:
         lasting = length(when.value)
     opposite = _OPPOSITE.sub(lambda m: _OPPOSITES[m[0].casefold()], before[1], count=1)
-    if opposite == before[1] or not one(opposite):
+    if opposite == before[1] or not several(opposite):
         return []
-    return [calls[0], Call("timer.start", {**lasting, "conversation_command": opposite}, source="rules")]
+    return [*calls, Call("timer.start", {**lasting, "conversation_command": opposite}, source=FOR_A_WHILE)]
 
 
+_CLOCK: Final = r"at \d{1,2}(?::\d\d)?(?: ?[ap]\.?m\.?)?"
+_TIME_FIRST: Final = re.compile(rf"(?P<time>{_CLOCK}|(?:tomorrow|tonight)(?: {_CLOCK})?),? (?=[a-z])", re.IGNORECASE)
 _DEVICES: Final = (
     "home.turn",
     "home.light",
@@ -182,8 +191,9 @@ _DEVICES: Final = (
     "vacuum.",
     "mower.",
 )
-_OPPOSITES: Final = {"on": "off", "off": "on", "open": "close", "close": "open", "mute": "unmute", "unmute": "mute"}
-_OPPOSITE: Final = re.compile(r"\b(?:on|off|open|close|mute|unmute)\b", re.IGNORECASE)
+_OPPOSITES: Final = {"on": "off", "off": "on", "open": "close", "close": "open", "mute": "unmute", "unmute": "mute",
+                     "lock": "unlock", "unlock": "lock"}  # fmt: skip
+_OPPOSITE: Final = re.compile(rf"\b(?:{'|'.join(_OPPOSITES)})\b", re.IGNORECASE)
 
 
 def _timers(words: str, now: datetime) -> list[Call]:

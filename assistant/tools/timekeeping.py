@@ -20,6 +20,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from assistant.tools.records import Records
+from assistant.tools.unattended import to_you
 
 KIND: Final = "timer"
 LONGEST_WAIT_S: Final = 20.0  # how long a change of the clock may go unnoticed
@@ -236,7 +237,7 @@ def spoken_time(moment: datetime, now: datetime) -> str:
 def timer_words(timer: Timer) -> str:
     """What to call it: "pizza timer", "10 minute timer", "reminder to call mum"."""
     if timer.kind == "reminder":
-        return f"reminder to {timer.message}" if timer.message else "reminder"
+        return f"reminder to {to_you(timer.message)}" if timer.message else "reminder"
     if timer.command:
         return f"“{timer.command}”"
     if timer.name:
