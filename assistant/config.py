@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
-from assistant.addresses import own_network
+from assistant.addresses import is_fingerprint, own_network
 from assistant.errors import SettingsError
 
 DEFAULT_SYSTEM = (
@@ -28,11 +28,13 @@ class Persona(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HomeGateway(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where Home Assistant is: an IP address of the user's own network. `allowed` as in home.yaml."""
+    """Where Home Assistant is: an IP address of the user's own network. `allowed` as in home.yaml. `fingerprint` is the
+    SHA-256 of its certificate in hex where it is spoken to by https, "" for http."""
 
     address: str
     port: int = 8123
     allowed: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -132,6 +134,8 @@ def _refuse_out_of_range(settings: Settings, path: Path) -> None:
                 f"{path}: gateway.address = {gateway.address!r} is not an IP address of a private network, such as "
                 "192.168.1.20"
             )
+        if gateway.fingerprint and not is_fingerprint(gateway.fingerprint):
+            raise SettingsError(f"{path}: gateway.fingerprint is no SHA-256 in 64 hex digits")
     for key, (low, high) in limits.items():
         value = getattr(settings, key)
         if not low <= value <= high:

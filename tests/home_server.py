@@ -8,6 +8,7 @@ import copy
 import hashlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from typing import Any
@@ -27,11 +28,12 @@ class HomeServer:
     """Listens on 127.0.0.1 until close(). `calls` are the services that were called; `states` is what it tells of its
     devices, and no service changes it: a test does."""
 
-    def __init__(self, *, misbehave: str = "") -> None:
+    def __init__(self, *, misbehave: str = "", tls: ssl.SSLContext | None = None) -> None:
         self.calls: list[dict[str, Any]] = []
         self.states = copy.deepcopy(STATES)
         self.connections = 0
-        self._misbehave = misbehave
+        self.tokens: list[str] = []  # that were shown to it
+        self._misbehave, self._tls = misbehave, tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -64,6 +66,7 @@ class HomeServer:
 
     def _serve(self, connection: socket.socket) -> None:
         try:
+            connection = self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
             self._talk(connection, connection.makefile("rb"))
         except (OSError, ValueError, struct.error):
             connection.close()
@@ -88,7 +91,8 @@ class HomeServer:
             send(connection, b"{[not json")
             return
         send(connection, {"type": "auth_required"})
-        if receive(reader)["access_token"] != TOKEN:
+        self.tokens.append(receive(reader)["access_token"])
+        if self.tokens[-1] != TOKEN:
             send(connection, {"type": "auth_invalid", "message": "no"})
             return
         connection.sendall(b"\x89\x02hi")  # a ping

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from assistant.addresses import spelled
 from assistant.cli.actions import actions_of
 from assistant.cli.history_files import print_result
-from assistant.errors import EXIT_FAILURE, EXIT_OK
+from assistant.errors import EXIT_FAILURE, EXIT_OK, GatewayError, UsageError
 
 if TYPE_CHECKING:
     from assistant.tools.records import Records
@@ -29,8 +30,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     action = actions_of(parser)
 
     connecting = action("connect", _connect, "say where Home Assistant is; asks for a long-lived access token")
-    connecting.add_argument("address", metavar="ADDRESS", help="its IP address in your own network, not a name")
-    connecting.add_argument("--port", type=int, default=8123, metavar="N", help="default 8123")
+    connecting.add_argument(
+        "address", metavar="ADDRESS", help="its IP address in your own network, not a name; https://ADDRESS for https"
+    )
+    connecting.add_argument("--port", type=int, default=0, metavar="N", help="default 8123")
+    connecting.add_argument(
+        "--fingerprint", default="", metavar="SHA256", help="of its certificate, for https, instead of being asked"
+    )
     connecting.add_argument(
         "--allow", default="", metavar="KIND,...", help="kinds or entities that act without asking, such as light,fan"
     )
@@ -39,19 +45,42 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _connect(options: argparse.Namespace) -> int:
-    from assistant import config, paths
+    from msgspec.structs import replace
+
+    from assistant import paths
     from assistant.tools import connecting
 
-    place = config.HomeGateway(
-        connecting.place_of(options.address).address,
-        connecting.place_of(f"127.0.0.1:{options.port}").port,
-        tuple(a.strip() for a in options.allow.split(",") if a.strip()),
-    )
+    allowed = tuple(a.strip() for a in options.allow.split(",") if a.strip())
+    place = replace(connecting.place_of(options.address, options.port), allowed=allowed)
+    if place.fingerprint:
+        place = replace(place, fingerprint=_compared(options.fingerprint))
     token = _token()
     with _records() as records:
         connecting.connect(records, paths.settings_file(), place, token)
     document = {"address": place.address, "port": place.port, "allowed": list(place.allowed)}
     return print_result(options.json, document, [f"{place.address}:{place.port} is connected; {_RESTART}"])
+
+
+def _compared(given: str) -> str:
+    """The fingerprint of the certificate there, after the user has said that it is theirs. Raises UsageError."""
+    from assistant.gateway import client, start
+
+    if start.running is None or not start.running.looks:
+        raise GatewayError("the process that may look at its certificate was not started")
+    shown = client.certificate(start.running)
+    wanted = given.replace(":", "").strip().casefold()
+    if wanted:
+        if wanted != shown:
+            raise UsageError(f"it shows another certificate, SHA-256 {spelled(shown)}; nothing was connected")
+        return shown
+    told = f"The certificate there has the SHA-256 fingerprint\n  {spelled(shown)}\n"
+    if not sys.stdin.isatty():
+        raise UsageError(f"{told}Compare it with that of your Home Assistant, then give it with --fingerprint")
+    sys.stderr.write(f"{told}Compare it with that of your Home Assistant (openssl x509 -noout -fingerprint -sha256 -in "
+                     "FILE, with the file that ssl_certificate names there).\n")  # fmt: skip
+    if input("Is it the same? [y/N] ").strip().casefold() not in ("y", "yes"):
+        raise UsageError("nothing was connected")
+    return shown
 
 
 def _status(options: argparse.Namespace) -> int:

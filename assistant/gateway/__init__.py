@@ -2,6 +2,7 @@
 
 start.py            the stub starts that process before the lock, only if the settings say so (standard library only)
 process.py          the process: locked to TCP, one port, no files, no programs; one address
+tls.py              https, to the server of one certificate
 websocket.py        RFC 6455, the client's side
 home_assistant.py   Home Assistant's WebSocket API: log in, look, act
 messages.py         what the app and the process say to each other: typed commands, never text to be understood

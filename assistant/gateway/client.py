@@ -18,7 +18,20 @@ import msgspec
 
 from assistant.errors import AssistantError, GatewayError
 from assistant.gateway.actions import Refused, actions_for
-from assistant.gateway.messages import Act, Channel, Closed, Done, Failed, Login, Look, Ready, Seen
+from assistant.gateway.messages import (
+    Act,
+    Channel,
+    Closed,
+    Done,
+    Failed,
+    Login,
+    Look,
+    Ready,
+    Seen,
+    Show,
+    Shown,
+    ToGateway,
+)
 from assistant.gateway.start import Gateway
 from assistant.gateway.taking_back import Was, actions_back
 from assistant.home.model import Entity, Home, from_table
@@ -50,6 +63,14 @@ def connect(gateway: Gateway, kept: Kept) -> RealHome:
         with contextlib.suppress(GatewayError):
             _connected.login(kept.token)
     return _connected
+
+
+def certificate(gateway: Gateway) -> str:
+    """The SHA-256, in hex, of the certificate that the place of the gateway shows. Raises GatewayError."""
+    answer = _asked(Channel(gateway.channel, "app"), Show())
+    if not isinstance(answer, Shown):
+        raise GatewayError("the gateway process answered out of turn; start the assistant again")
+    return answer.fingerprint
 
 
 class RealHome:
@@ -136,16 +157,21 @@ class RealHome:
     def _ask(self, message: Login | Look | Act) -> Any:
         wanted = {Login: Ready, Look: Seen, Act: Done}[type(message)]
         with self._lock:
-            try:
-                self._channel.send(message)
-                answer = self._channel.receive(_ANSWER_S)
-            except Closed:
-                raise GatewayError("the gateway process has ended; start the assistant again") from None
-        if isinstance(answer, Failed):
-            raise GatewayError(safe(answer.text, keep_newlines=False))
+            answer = _asked(self._channel, message)
         if not isinstance(answer, wanted):
             raise GatewayError("the gateway process answered out of turn; start the assistant again")
         return answer
+
+
+def _asked(channel: Channel, message: ToGateway) -> Any:
+    try:
+        channel.send(message)
+        answer = channel.receive(_ANSWER_S)
+    except Closed:
+        raise GatewayError("the gateway process has ended; start the assistant again") from None
+    if isinstance(answer, Failed):
+        raise GatewayError(safe(answer.text, keep_newlines=False))
+    return answer
 
 
 def _sound(table: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from assistant.gateway.actions import Refused, service_call
 from assistant.gateway.messages import Act
 from assistant.gateway.websocket import WebSocket, WebSocketError
+
+if TYPE_CHECKING:
+    from assistant.gateway.tls import Tls
 
 _TIMEOUT_S: Final = 10.0
 _MAX_ENTITIES: Final = 5_000
@@ -40,22 +43,20 @@ class Unreachable(Exception):
 class HomeAssistant:
     """A logged-in connection. Every method raises Unreachable; act() also Refused."""
 
-    def __init__(self, address: str, port: int, token: str) -> None:
+    def __init__(self, address: str, port: int, token: str, tls: Tls | None = None) -> None:
         self._number = 0
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        connection = socket.socket(family, socket.SOCK_STREAM)
-        connection.settimeout(_TIMEOUT_S)
-        host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        connection, host = _connection(address), _host(address, port)
         try:
             connection.connect((address, port))
+            connection = tls.over(connection) if tls else connection
             self._socket = WebSocket(connection, host, "/api/websocket")
             self._receive("auth_required")
             self._socket.send(json.dumps({"type": "auth", "access_token": token}).encode())
             self.version = str(self._receive("auth_ok").get("ha_version", ""))[:40]
         except (OSError, WebSocketError) as error:
             connection.close()
-            reason = getattr(error, "strerror", None) or str(error) or "it does not answer in time"
-            raise Unreachable(f"Home Assistant at {host}: {reason}") from error
+            hint = "" if tls or isinstance(error, OSError) else "; if it speaks https, connect it as https://..."
+            raise Unreachable(f"Home Assistant at {host}: {_reason(error)}{hint}") from error
         except Unreachable:
             connection.close()
             raise
@@ -114,6 +115,34 @@ class HomeAssistant:
         if not isinstance(answer, dict):
             raise WebSocketError("it sends something that is no message")
         return answer
+
+
+def certificate(address: str, port: int, tls: Tls) -> str:
+    """The fingerprint of the certificate there, in hex. Raises Unreachable."""
+    connection = _connection(address)
+    try:
+        connection.connect((address, port))
+        return tls.shown(connection)
+    except OSError as error:
+        raise Unreachable(f"{_host(address, port)}: {_reason(error)}") from error
+    finally:
+        connection.close()
+
+
+def _connection(address: str) -> socket.socket:
+    connection = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    connection.settimeout(_TIMEOUT_S)
+    return connection
+
+
+def _host(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _reason(error: Exception) -> str:
+    if "WRONG_VERSION_NUMBER" in str(error):
+        return "it does not speak https; try without https://"
+    return getattr(error, "strerror", None) or str(error) or "it does not answer in time"
 
 
 def _named(row: dict[str, Any], key: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the app and the gateway say to each other: JSON lines over a pipe, every shape and size checked on both sides.
 
-app -> gateway   Login, Look, Act          one at a time; each is answered by one of
-gateway -> app   Ready, Seen, Done, Failed
+app -> gateway   Login, Look, Act, Show    one at a time; each is answered by one of
+gateway -> app   Ready, Seen, Done, Shown, Failed
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ class Act(msgspec.Struct, frozen=True, tag=True):
     value: float | str | None = None
 
 
+class Show(msgspec.Struct, frozen=True, tag=True):
+    """Ask for the certificate of the place; nothing is sent there."""
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     version: str
 
@@ -52,24 +56,32 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
+class Shown(msgspec.Struct, frozen=True, tag=True):
+    """The SHA-256 of the certificate, in hex."""
+
+    fingerprint: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
     text: str
 
 
-ToGateway = Login | Look | Act
-ToApp = Ready | Seen | Done | Failed
+ToGateway = Login | Look | Act | Show
+ToApp = Ready | Seen | Done | Shown | Failed
 
 
 def write_all(connection: socket.socket, data: bytes) -> None:
-    """Like sendall(), but with write(): the gateway's filter refuses what could name another address.
+    """Like sendall(), but with write(): the gateway's filter refuses what could name another address. OpenSSL writes
+    so, too.
 
     Raises OSError; TimeoutError where the socket has a time and it passes.
     """
+    encrypted = getattr(connection, "write", None)  # of an SSLSocket
     left = memoryview(data)
     while left:
         if not select.select([], [connection], [], connection.gettimeout())[1]:
             raise TimeoutError
-        left = left[os.write(connection.fileno(), left) :]
+        left = left[encrypted(left) if encrypted else os.write(connection.fileno(), left) :]
 
 
 class Closed(Exception):

@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 
 from assistant import config
-from assistant.addresses import own_network
+from assistant.addresses import LOOK_ONLY, place
 from assistant.config import HomeGateway
 from assistant.errors import UsageError
+from assistant.gateway.start import DEFAULT_PORT
 from assistant.tools.opening import SECRET, SEEN, TOKEN, Secret
 from assistant.tools.records import Records
 
@@ -25,23 +26,33 @@ class Resume(msgspec.Struct, frozen=True):
     conversation_id: str
 
 
-def place_of(text: str) -> HomeGateway:
-    """ "192.168.1.20" or "192.168.1.20:8123" as a place. Raises UsageError."""
-    address, port = text.strip(), "8123"
-    if text.count(":") == 1:
-        address, _, port = text.strip().partition(":")
-    if not own_network(address) or not port.isdecimal() or not 0 < int(port) < 65536:
+def place_of(text: str, port: int = 0) -> HomeGateway:
+    """ "192.168.1.20", "192.168.1.20:8123" or "https://192.168.1.20" as a place; by https the certificate is still to
+    be looked at (LOOK_ONLY). `port` counts where the text says none. Raises UsageError."""
+    found = place(text)
+    if found is None or not 0 <= port < 65536:
         raise UsageError(f"{text.strip()!r} is not an IP address of a private network, such as 192.168.1.20:8123")
-    return HomeGateway(address, int(port))
+    address, said, https = found
+    return HomeGateway(address, said or port or DEFAULT_PORT, fingerprint=LOOK_ONLY if https else "")
 
 
-def connect(records: Records, settings_file: Path, place: HomeGateway, token: str) -> None:
+def connect(records: Records, settings_file: Path, at: HomeGateway, token: str) -> None:
     """Keep the token and the place. Raises UsageError without a token, SettingsError, HistoryError."""
     if not token:
         raise UsageError("a token is needed: make one in Home Assistant, in your profile under Security")
+    require_compared(at)
     settings = config.load(settings_file)
     records.put(SECRET, TOKEN, Secret(token))
-    config.save(config.changed(settings, gateway=place), settings_file)
+    config.save(config.changed(settings, gateway=at), settings_file)
+
+
+def require_compared(at: HomeGateway) -> None:
+    """Raises UsageError for a place by https whose certificate nobody has compared."""
+    if at.fingerprint == LOOK_ONLY:
+        raise UsageError(
+            f"its certificate has to be compared first: run `assistant home connect https://{at.address}` in a "
+            "terminal, then start the assistant again"
+        )
 
 
 def disconnect(records: Records, settings_file: Path) -> None:

@@ -29,6 +29,7 @@ async def run(screen: ChatScreen, argument: str) -> None:
     if not asked:
         return
     place = connecting.place_of(asked)
+    connecting.require_compared(place)
     token = await screen.app.push_screen_wait(AskLine("Access token", hint=_WHERE, hidden=True))
     if not token:
         return
