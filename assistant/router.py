@@ -38,6 +38,7 @@ from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, j
 from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
 from assistant.tools.unattended import FOR_A_WHILE, attended, reminding
+from assistant.tools.wording import is_safe_guess, rewordings
 
 __all__ = ["MODEL", "MODEL_TOOL", "RULE", "Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed",
            "Reply", "Router", "refuse"]  # fmt: skip
@@ -66,10 +67,7 @@ class Router:
     def decide(self, text: str, chooser: Chooser | None = None, area: str = "") -> Decision:
         """What would handle `text`. No side effect."""
         started_s = time.perf_counter()
-        found = self._by_rule(text, area) if self.use_rules and len(text) <= MAX_CHARS else []
-        if not found and self.use_rules and len(text) <= MAX_CHARS and is_question(text):
-            tool = recalled(text, self.surroundings)
-            found = [[Call(tool, {"text": text}, source="rules")]] if tool else []
+        found = self._by_rules(text, area) if self.use_rules and len(text) <= MAX_CHARS else []
         handled_by = RULE
         if not found and chooser is not None and len(text) <= MAX_CHARS:
             chosen = list(chooser.choose(text, self.surroundings.home(), self.tools))
@@ -115,6 +113,17 @@ class Router:
         return Reply("\n".join(filter(None, said)), decision, tuple(data), error, writes)
 
     # -- deciding ----------------------------------------------------------------------------------------------------
+
+    def _by_rules(self, text: str, area: str) -> list[list[Call]]:
+        """All meanings of the text, or where it has none of the text in other words, or what was told about it."""
+        if found := self._by_rule(text, area):
+            return found
+        for other, guessed in rewordings(text, self.surroundings.home()):
+            found = self._by_rule(other, area)
+            if found and (not guessed or is_safe_guess(found[0])):
+                return found
+        tool = recalled(text, self.surroundings) if is_question(text) else None
+        return [[Call(tool, {"text": text}, source="rules")]] if tool else []
 
     def _by_rule(self, text: str, area: str) -> list[list[Call]]:
         """All meanings the rules find, best first; each a list of calls."""

@@ -69,6 +69,8 @@ def reading(entity: Entity) -> str:
         value = entity.attributes.get(attribute)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             details.append(f"{name} {round(value * scale)} %" if name != "set to" else f"set to {value:g} degrees")
+    if entity.domain == "light" and (colour := entity.attributes.get("color")):
+        details.append(str(colour))
     state = entity.state or str(entity.attributes.get("native_value", "")) or "unknown"
     return f"{state} {unit}".strip() + (f" ({', '.join(details)})" if details and state != "off" else "")
 

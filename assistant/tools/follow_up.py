@@ -47,7 +47,8 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
         return None if _COMMAND.match(name) else replace(call, arguments={**call.arguments, "name": name})
     if any(r.tool.partition(".")[0] == family for r in ruled(text, now)):
         return None  # "read that aloud" is no text to copy, "add tea to my list" no item
-    return replace(call, arguments={**call.arguments, argument: plain(text)})
+    told = re.sub(r"^(?:to|about|that) ", "", plain(text), flags=re.I) if argument == "message" else plain(text)
+    return replace(call, arguments={**call.arguments, argument: told})
 
 
 _MEASURED: Final = frozenset({"position", "percentage", "temperature", "brightness", "volume_level"})
@@ -96,6 +97,10 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
         return Call("clock.time", {"place": m["place"]}, source="follow-up")
     if last.tool == "fact.remember" and re.fullmatch(r"forget (?:it|that)(?: again)?", words, re.I):
         return Call("undo", source="follow-up")
+    if family == "timer" and re.fullmatch(
+        r"(?:cancel|stop|delete|remove) (?:them all|all(?: of them)?|both)", words, re.I
+    ):
+        return Call("timer.cancel_all", source="follow-up")
     if re.fullmatch(r"(?:cancel|stop|delete|remove) (?:it|that)|cancel", words, re.I):
         undoing = {"timer": "timer.cancel", "alarm": "alarm.cancel", "reminder": "reminder.cancel"}.get(family)
         return Call(undoing, source="follow-up") if undoing else Call("undo", source="follow-up")
@@ -122,7 +127,10 @@ def _of_list(last: Call, text: str) -> Call | None:
     named = {"name": last.arguments["name"]} if last.arguments.get("name") else {}
     words = plain(text)
     if m := re.fullmatch(
-        r"(?:remove|delete|take off|drop) (?:the )?((?!.*\blist\b)(?!(?:it|that|this)$).+?)(?: again)?", words, re.I
+        r"(?:remove|delete|take off|drop) (?:the )?((?!.*\blist\b)(?!(?:it|that|this)$).+?)"
+        r"(?: (?:from|off) (?:it|there))?(?: again)?",
+        words,
+        re.I,
     ):
         return Call("list.remove", {**named, "item": m[1]}, source="follow-up")
     if re.fullmatch(

@@ -39,12 +39,14 @@ class Ruled:
 
 
 _POLITE: Final = re.compile(
-    r"^(?:(?:hey|hi|ok|okay|please|now|so|well|just|also|then|and|actually|oh|assistant|computer)[,\s]+)*"
-    r"(?:(?:can|could|would|will) you (?:please )?|i(?:'d| would) like (?:you )?to |i (?:want|need) (?:you )?to "
+    r"^(?:(?:hey|hi|hello|ok|okay|please|pls|plz|now|so|well|just|also|then|and|actually|oh|assistant|computer"
+    r"|good ?(?:morning|evening|night))[,\s]+)*"
+    r"(?:(?:can|could|would|will) you (?:(?:please|maybe|just|kindly) )*"
+    r"|i(?:'d| would) like (?:you )?to |i (?:want|need) (?:you )?to "
     r"|please )?",
     re.IGNORECASE,
 )
-_TAIL: Final = re.compile(r"(?:[\s,]+(?:please|thanks|thank you|for me|now))*[\s.!?]*$", re.IGNORECASE)
+_TAIL: Final = re.compile(r"(?:[\s,]+(?:please|pls|plz|thanks|thx|thank you|for me|now))*[\s.!?]*$", re.IGNORECASE)
 
 
 def plain(text: str) -> str:

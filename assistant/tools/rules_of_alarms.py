@@ -22,6 +22,13 @@ _EVERY: Final = re.compile(
     r"|\b(daily|weekdays|weekends|everyday)\b", re.IGNORECASE)  # fmt: skip
 
 
+_BUT: Final = re.compile(
+    r",? (?:except|but(?: not)?|apart from|other than|not)(?: for)?(?: on)?"
+    r"((?:(?:,| and| or)? (?:the )?(?:" + "|".join([*_DAYS, "weekend"]) + r")s?)+)",
+    re.IGNORECASE,
+)  # fmt: skip
+
+
 def _weekdays(text: str) -> tuple[int, ...]:
     match = _EVERY.search(text)
     if match is None:
@@ -35,6 +42,9 @@ def _weekdays(text: str) -> tuple[int, ...]:
     for word in re.findall(r"[a-z]+", words):
         single = word.removesuffix("s")
         found |= set(_SETS.get(single, ())) | ({_DAYS[single]} if single in _DAYS else set())
+    if but := _BUT.search(text):
+        found -= {n for name, n in _DAYS.items() if name in but[1].casefold()}
+        found -= set(_SETS["weekend"]) if "weekend" in but[1].casefold() else set()
     return tuple(sorted(found))
 
 
@@ -117,7 +127,7 @@ def shift_s(text: str, by: str, now: datetime) -> float:
 def alarm(asked: Asked, match: re.Match[str]) -> Arguments | None:
     asked = Asked(re.sub(r"\b(alarm )for (?=\d{1,2}\b)", r"\1at ", asked.text, flags=re.IGNORECASE), asked.now)
     weekdays = _weekdays(asked.text)
-    at, _ = merged(Asked(_EVERY.sub(" ", asked.text), asked.now) if weekdays else asked)
+    at, _ = merged(Asked(_EVERY.sub(" ", _BUT.sub(" ", asked.text)), asked.now) if weekdays else asked)
     if at is None and not re.search(r"\b(?:alarm|wake me)\b", asked.text, re.IGNORECASE):
         return None
     if at is not None and weekdays:
@@ -146,6 +156,13 @@ def _by_day(at: datetime, read: list[Found]) -> datetime:
     return at.replace(hour=hour if hour >= 7 else hour + 12) if ambiguous else at
 
 
+_PARTS: Final = {"morning": 9, "afternoon": 15, "evening": 19}
+_PART_OF_DAY: Final = re.compile(
+    r"\b(?:in the|this) (morning|afternoon|evening)(?:,|$|(?= (?:to|about|that|of)\b))", re.IGNORECASE
+)
+_DAY_AND_PART: Final = re.compile(
+    r"\b(tomorrow|" + "|".join(_DAYS) + r") (?:in the|at) (morning|afternoon|evening|night)\b", re.IGNORECASE
+)
 _OFTEN: Final = re.compile(
     r"\s*\bevery (?:other |few |[\w-]+ (?:and a half )?)?(?:hours?|minutes?|seconds?)\b", re.IGNORECASE
 )
@@ -157,14 +174,19 @@ def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
         return {}
     if often := _OFTEN.search(rest):
         return {"message": _OFTEN.sub("", rest).strip().removeprefix("to ").strip(), "every": often[0].strip()}
+    rest = _DAY_AND_PART.sub(r"\1 \2", rest)
     weekdays = _weekdays(rest)
-    rest = _EVERY.sub(" ", rest).strip() if weekdays else rest
+    rest = _EVERY.sub(" ", _BUT.sub(" ", rest)).strip() if weekdays else rest
     at, read = merged(Asked(rest, asked.now))
     if at is None and weekdays:
         part = next((h for word, h in _HOURS.items() if re.search(rf"\b{word}s?\b", asked.text, re.IGNORECASE)), 9)
         at = asked.now.replace(hour=part, minute=0, second=0)
     elif at is not None and weekdays:
         at = _by_day(at, read)
+    elif at is None and (then := _PART_OF_DAY.search(rest)):
+        at = asked.now.replace(hour=_PARTS[then[1].casefold()], minute=0, second=0)
+        at += timedelta(days=at <= asked.now)
+        rest = (rest[: then.start()] + rest[then.end() :]).strip()
     words = rest
     for found in sorted(read, key=lambda f: -f.start):
         words = words[: found.start] + words[found.end :]

@@ -1,0 +1,111 @@
+"""The same request in words that rules know: tried where none takes it as it stands.
+
+"did I lock the front door" asks whether it is locked; "whats" is "what's"; "trun on the kithcen light" has slips.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Final
+
+from assistant.home.model import Area, Entity, Floor, Home
+from assistant.tools.calls import Call
+from assistant.tools.rules import plain
+
+MAX_WRONG: Final = 3  # words that are corrected in one request
+_LEAST_LETTERS: Final = 4
+_DONE: Final = {"lock": "locked", "unlock": "unlocked", "close": "closed", "shut": "closed", "open": "open",
+                "locked": "locked", "closed": "closed"}  # fmt: skip
+_SOMEBODY: Final = r"(?:i|we|anyone|anybody|someone|somebody)"
+_REWORDED: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), instead)
+    for pattern, instead in (
+        (r"^(what|how|where|who|when)s\b", r"\1's"),
+        (r"\b(turn|switch) of\b(?! the (?:century|year|tide))", r"\1 off"),
+        (r"^((?:turn|switch) (?:the |my |all )?[\w ]+) of$", r"\1 off"),
+        (rf"^(?:did|have|has) {_SOMEBODY} (?:turn|switch|turned|switched) (on|off) (.+)$", r"is \2 \1"),
+        (rf"^(?:did|have|has) {_SOMEBODY} (?:turn|switch|turned|switched) (.+) (on|off)$", r"is \1 \2"),
+        (r"^set (?:the )?volume (?:of|on|for|in) (?:the |my )?(.+?) (?:to|at) (\d{1,3}) ?(?:%|percent)?$",
+         r"set \1 volume to \2 percent"),
+        (r"^(?:put|set) (?:the |my )?(.+?) (?:on|to|at) (\d{1,3})$", r"set \1 to \2%"),
+        (r"^(.+?) (?:to |at )?half(?:way|[ -]way)(?: (?:open|up|down|closed))?$", r"set \1 to 50%"),
+    )
+)  # fmt: skip
+_DID: Final = re.compile(
+    rf"^(?:did|have|has) {_SOMEBODY} (?P<verb>lock(?:ed)?|close[d]?|shut|unlock|open) (?P<what>.+)$", re.IGNORECASE
+)
+_COMMANDS: Final = """
+turn switch timer timers alarm alarms remind minute minutes hour hours second seconds light lights lamp lamps blinds
+curtains shopping list lock unlock open close volume temperature heating degrees brightness percent pause resume
+cancel start snooze tomorrow tonight morning evening monday tuesday wednesday thursday friday saturday sunday window
+eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty ninety three
+four five seven eight door doors everything locked closed what when where with from that this have
+"""
+_KNOWN: Final = frozenset(_COMMANDS.split())
+# what was corrected acts only where a wrong guess is seen at once and free text is no part of it
+_CORRECTED: Final = ("home.turn_", "home.light", "home.position", "home.state", "home.temperature", "home.read",
+                     "timer.", "alarm.", "media.volume", "media.pause", "list.read")  # fmt: skip
+
+
+def rewordings(text: str, home: Home) -> Iterator[tuple[str, bool]]:
+    """(the text in other words, whether a typing error was guessed), the surest first."""
+    words = plain(text)
+    said = words
+    for pattern, instead in _REWORDED:
+        said = pattern.sub(instead, said)
+    if did := _DID.fullmatch(said):
+        said = f"is {did['what']} {_DONE[did['verb'].casefold()]}"
+    if said != words:
+        yield said, False
+    corrected = _corrected(said, frozenset(_names(home)))
+    if corrected != said:
+        yield corrected, True
+
+
+def is_safe_guess(calls: Iterable[Call]) -> bool:
+    """Whether a corrected request may act: on what the home knows, with no words of the user's own to copy."""
+    return all(call.tool.startswith(_CORRECTED) and call.confidence >= 0.9 for call in calls)
+
+
+def _names(home: Home) -> Iterator[str]:
+    things: tuple[Entity | Area | Floor, ...] = (*home.entities, *home.areas, *home.floors)
+    for thing in things:
+        for name in (thing.name, *thing.aliases):
+            yield from name.casefold().split()
+
+
+def _corrected(text: str, names: frozenset[str]) -> str:
+    known = names | _KNOWN
+    wrong = 0
+
+    def right(match: re.Match[str]) -> str:
+        nonlocal wrong
+        word = match[0].casefold()
+        if len(word) < _LEAST_LETTERS or word in known:
+            return match[0]
+        near = nearest(word, known)
+        wrong += near is not None
+        return near or match[0]
+
+    corrected = re.sub(r"[^\W\d_]+", right, text)
+    return corrected if wrong <= MAX_WRONG else text
+
+
+@lru_cache(maxsize=2048)
+def nearest(word: str, known: frozenset[str]) -> str | None:
+    """The one known word that is a single slip away (a letter wrong, missing, too many, or two swapped) and begins
+    with the same letter; None if there is none or more than one."""
+    found = {k for k in known if k[0] == word[0] and len(k) >= _LEAST_LETTERS and _one_slip(word, k)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _one_slip(a: str, b: str) -> bool:
+    if abs(len(a) - len(b)) > 1:
+        return False
+    at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    rest_a, rest_b = a[at:], b[at:]
+    swapped = len(rest_a) > 1 and len(rest_b) > 1 and rest_a[0] == rest_b[1] and rest_a[1] == rest_b[0]
+    return rest_a[1:] == rest_b[1:] or rest_a[1:] == rest_b or rest_a == rest_b[1:] or (
+        swapped and rest_a[2:] == rest_b[2:])  # fmt: skip

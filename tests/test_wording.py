@@ -1,0 +1,90 @@
+"""Requests in other words, with slips of the keyboard, and what people add to them; found by talking to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from assistant.home.model import simulated
+from assistant.router import MODEL
+from assistant.tools.wording import nearest, rewordings
+from tool_bench import Bench
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.mark.parametrize(
+    ("text", "tool", "arguments"),
+    [
+        ("trun on the kithcen light", "home.turn_on", {"name": "Kitchen Light"}),
+        ("turn of the kitchen light", "home.turn_off", {"name": "Kitchen Light"}),
+        ("turn the desk lamp of", "home.turn_off", {"name": "Desk Lamp"}),
+        ("set a timer for fiften minutes", "timer.start", {"minutes": 15}),
+        ("pls turn the bedroom light on thx", "home.turn_on", {"name": "Bedroom Light"}),
+        ("goodnight, turn off all the lights", "home.turn_off", {"domain": "light"}),
+        ("put the desk lamp on 30", "home.light", {"name": "Desk Lamp", "brightness": 30.0}),
+        ("did i lock the front door?", "home.state", {"name": "Front Door", "state": "locked"}),
+        ("have we closed the garage door", "home.state", {"name": "Garage Door", "state": "closed"}),
+        ("did I turn off the desk lamp", "home.state", {"name": "Desk Lamp", "state": "off"}),
+        ("set the volume of the tv to 15 percent", "media.volume", {"name": "Television", "volume_level": 15.0}),
+        ("whats on my shopping list", "list.read", {"name": "shopping"}),
+        ("set an alarm for 6 every weekday except friday", "alarm.set", {"weekdays": (0, 1, 2, 3)}),
+        ("remind me every day except sunday at 8 to feed my cat", "reminder.set",
+         {"message": "feed my cat", "weekdays": (0, 1, 2, 3, 4, 5)}),
+        ("remind me in the evening to call my mom", "reminder.set",
+         {"message": "call my mom", "at": "2026-11-24T19:00:00"}),
+        ("remind me tomorrow in the evening to call mom", "reminder.set",
+         {"message": "call mom", "at": "2026-11-25T19:00:00"}),
+        ("remind me to feed the cat in the morning", "reminder.set",
+         {"message": "feed the cat", "at": "2026-11-25T09:00:00"}),
+    ],
+)  # fmt: skip
+def test_what_is_meant(bench: Bench, text: str, tool: str, arguments: dict[str, object]) -> None:
+    (call,) = bench.decide(text).calls
+    assert call.tool == tool
+    assert {k: call.arguments.get(k) for k in arguments} == arguments
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["good night", "plan my trip to rome", "turn of the century architecture", "who turned off the lights",
+     "what is the lightest metal", "tell me about time and tide", "write a poem about the kitchens of rome",
+     "turn on the sauna"],
+)  # fmt: skip
+def test_no_slip_is_guessed_into_an_action(bench: Bench, text: str) -> None:
+    assert bench.decide(text).handled_by == MODEL
+
+
+def test_a_guessed_lock_is_asked_about_like_any_other(bench: Bench) -> None:
+    assert "needs your confirmation" in bench.say("unlcok the fornt door")
+    assert bench.asked[0].question == "Unlock the Front Door?"
+
+
+def test_what_rules_take_is_never_reworded(bench: Bench) -> None:
+    """The user's own words stay as they are, slips and all."""
+    assert bench.decide("remind me to trun the page at 5").calls[0].arguments["message"] == "trun the page"
+    assert bench.decide("add mlik to the shopping list").calls[0].arguments["item"] == "mlik"
+
+
+def test_one_slip_and_one_word(bench: Bench) -> None:
+    known = frozenset({"kitchen", "chicken", "light", "timer", "times"})
+    assert nearest("kithcen", known) == "kitchen"
+    assert nearest("lihgt", known) == "light"
+    assert nearest("ligt", known) == "light"
+    assert nearest("lightt", known) == "light"
+    assert nearest("timex", known) is None  # timer or times
+    assert nearest("night", known) is None  # begins with another letter
+    assert nearest("lghti", known) is None
+    assert list(rewordings("turn on the kitchen light", simulated())) == []
+
+
+def test_lists_timers_and_questions_that_go_on(bench: Bench) -> None:
+    bench.say("add eggs, milk and bread to my shopping list")
+    assert bench.say("remove milk from it") == "Took milk off the shopping list."
+    bench.say("set a timer for 3 minutes and one for 5 minutes")
+    assert bench.say("cancel all of them") == "Cancelled 2 timers."
+    bench.say("remind me")
+    assert bench.say("to buy stamps") == "When shall I remind you to buy stamps?"
+    assert bench.say("set the bedroom light to blue") == "Bedroom Light: on (blue)."
