@@ -37,7 +37,7 @@ from assistant.tools.rules import plain, ruled
 from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
-from assistant.tools.unattended import FOR_A_WHILE, attended, reminding
+from assistant.tools.unattended import FOR_A_WHILE, attended, reminding, routine
 from assistant.tools.wording import is_safe_guess, rewordings
 
 __all__ = ["MODEL", "MODEL_TOOL", "RULE", "Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed",
@@ -122,6 +122,10 @@ class Router:
             found = self._by_rule(other, area)
             if found and (not guessed or is_safe_guess(found[0])):
                 return found
+        each_time = routine(plain(text))
+        wanted = next(iter(self._one(each_time, area)), None) if each_time else None
+        if wanted and wanted.tool.startswith(("home.turn", "home.light", "home.position", "home.temp", "media.")):
+            return [[Call("system.no_routine", source="rules")]]
         tool = recalled(text, self.surroundings) if is_question(text) else None
         return [[Call(tool, {"text": text}, source="rules")]] if tool else []
 

@@ -118,3 +118,28 @@ def test_the_garage_means_its_door_where_there_is_one(bench: Bench) -> None:
     assert bench.say("open the garage") == "Opened: Garage Door."
     assert bench.asked[0].question == "Open the Garage Door?"
     assert bench.say("close my garage") == "Closed: Garage Door."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "turn on the kitchen light every morning at 7", "every day at 7 turn on the kitchen light",
+        "turn on the kitchen light when I come home", "if it's dark, turn on the lights",
+        "when I leave turn off all the lights", "unlock the front door whenever someone rings",
+        "open the garage door at 7 every weekday",
+    ],
+)  # fmt: skip
+def test_routines_are_declined_plainly_and_not_by_a_models_promise(bench: Bench, text: str) -> None:
+    reply = bench.act(text)
+    assert reply.decision.tool == "system.no_routine"
+    assert reply.error is not None and "Nothing was set" in reply.text
+    assert all_timers(bench.surroundings.records) == {} and bench.asked == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["what happens when I turn on the light", "is it bad to sleep every day at noon",
+     "if the sun is a star, what is the moon", "when it rains, why is it wet"],
+)  # fmt: skip
+def test_talk_is_no_routine(bench: Bench, text: str) -> None:
+    assert bench.decide(text).tool != "system.no_routine"

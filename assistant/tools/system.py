@@ -72,6 +72,13 @@ def needs_network(arguments: Topic, surroundings: Surroundings) -> Outcome:
     )
 
 
+def no_routine(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    raise ToolError(
+        "I do what you say now, or once at a time that you name; not again and again, and not when something happens. "
+        "Nothing was set. A reminder may come every day or on weekdays."
+    )
+
+
 def help_text(arguments: Nothing, surroundings: Surroundings) -> Outcome:
     return Outcome(
         "Ask me anything, or tell me: set a timer for 10 minutes; wake me at 7; remind me to call mum tomorrow at 5; "
@@ -95,5 +102,7 @@ TOOLS: Final = (
     Tool("system.network", "tell how the network is locked", Nothing, network, read_only, ("are you offline",)),
     Tool("system.needs_network", "live news, weather, prices, sports: cannot be known offline", Topic, needs_network,
          read_only, ("what is the weather in Paris", "latest news")),
+    Tool("system.no_routine", "commands that come again or wait for an event: are not kept", Nothing, no_routine,
+         read_only, by_model=False),
     Tool("help", "tell what the assistant can do", Nothing, help_text, read_only, ("what can you do",)),
 )  # fmt: skip

@@ -44,6 +44,31 @@ def reminding(call: Call, now: datetime) -> Call:
     return replace(call, tool="reminder.set", arguments=told)
 
 
+_EACH_TIME: Final = (
+    r"(?:every|each) (?:single )?(?:other )?(?:\d+ )?(?:day|morning|afternoon|evening|night|week(?:day|end)?|hour"
+    r"|minute|monday|tuesday|wednesday|thursday|friday|saturday|sunday)s?"
+)
+_ON_EVENT: Final = (
+    r"(?:when(?:ever)?|once|as soon as|if|unless|in case) "
+    r"(?:i|we|it|it's|the|there|there's|he|she|they|my|some\w+|no\w+)\b"
+)
+_ROUTINES: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"(?P<rest>.+?),? (?:at [\w: .]+ )?{_EACH_TIME}(?: at .+)?",
+        rf"{_EACH_TIME}(?: at [\d:]+(?: ?[ap]\.?m\.?)?)?,? (?P<rest>[a-z].+)",
+        rf"(?P<rest>.+?),? {_ON_EVENT}.+",
+        rf"{_ON_EVENT}.+?,? (?P<rest>(?:turn|switch|open|close|shut|lock|unlock|dim|start|play|set) .+)",
+    )
+)
+
+
+def routine(text: str) -> str:
+    """The command in a request for something that comes again or waits for an event; "" in any other."""
+    found = (pattern.fullmatch(text) for pattern in _ROUTINES)
+    return next((match["rest"] for match in found if match), "")
+
+
 def to_you(text: str) -> str:
     """The user's own words, said to the user: "water my plants" -> "water your plants". Left as they are where
     somebody is addressed or quoted in them."""
