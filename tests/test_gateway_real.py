@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from assistant.config import HomeGateway, Settings
 from assistant.gateway import client, start
 from assistant.gateway.client import Kept
 from assistant.history import ephemeral_history
+from assistant.home.model import Entity
 from assistant.router import Router
 from assistant.tools.opening import surroundings_for
 
@@ -61,3 +63,44 @@ def test_real_devices_move(
     assert found.state == state
     if attribute:
         assert found.attributes[attribute[0]] == attribute[1]
+
+
+@pytest.mark.parametrize(
+    ("said", "entity"),
+    [
+        ("turn off the bed light", "light.bed_light"),
+        ("set the bed light to 40%", "light.bed_light"),
+        ("set the bed light to red", "light.bed_light"),
+        ("turn on the living room fan", "fan.living_room_fan"),
+        ("pause the walkman", "media_player.walkman"),
+        ("turn off the walkman", "media_player.walkman"),
+        ("set the walkman volume to 20 percent", "media_player.walkman"),
+        ("set the heatpump to 23 degrees", "climate.heatpump"),
+        ("turn off the heatpump", "climate.heatpump"),
+        ("lock the kitchen door", "lock.kitchen_door"),
+    ],
+)
+def test_undo_puts_real_devices_back(router: Router, said: str, entity: str) -> None:
+    def seen() -> Entity:
+        for _ in range(40):  # the demo's lock and covers take a moment
+            client._connected._seen_s = -10  # type: ignore[union-attr]
+            found = router.surroundings.home().entity(entity)
+            assert found is not None
+            if not found.state.endswith("ing") or found.state == "playing":
+                return found
+            time.sleep(0.25)
+        raise AssertionError(f"{entity} does not settle")
+
+    # set up: a lamp that shines, a player that plays
+    for first in ("turn on the bed light", "turn on the walkman", "set the heatpump to 20 degrees"):
+        router.act(router.decide(first), lambda confirmation: True)
+    before = seen()
+    done = router.act(router.decide(said), lambda confirmation: True)
+    assert done.error is None, done.text
+    assert seen() != before, "nothing was done that could be undone"
+    undone = router.act(router.decide("undo"), lambda confirmation: True)
+    assert undone.text == f"Undone: “{said}”.", undone.text
+    after = seen()
+    assert after.state == before.state
+    for attribute in ("brightness", "color_mode", "percentage", "volume_level", "temperature"):
+        assert after.attributes.get(attribute) == before.attributes.get(attribute), attribute

@@ -88,3 +88,17 @@ def test_lists_timers_and_questions_that_go_on(bench: Bench) -> None:
     bench.say("remind me")
     assert bench.say("to buy stamps") == "When shall I remind you to buy stamps?"
     assert bench.say("set the bedroom light to blue") == "Bedroom Light: on (blue)."
+
+
+def test_reminders_and_alarms_of_a_day(bench: Bench) -> None:
+    for text in ("remind me to buy stamps on friday", "remind me every wednesday at 5 to water my plants",
+                 "remind me tomorrow at 9 to call the bank", "wake me at 7 tomorrow"):  # fmt: skip
+        bench.say(text)
+    wednesday = bench.say("what reminders do I have on wednesday")
+    assert "call the bank" in wednesday and "water your plants" in wednesday and "stamps" not in wednesday
+    assert bench.say("which reminders are there for friday").endswith("buy stamps")
+    assert bench.say("do I have an alarm set for friday") == "There are no alarms for friday."
+    assert bench.say("is there an alarm for tomorrow").startswith("tomorrow at 07:00")
+    assert "Reminder: tomorrow at 09:00" in bench.say("what do I have to do tomorrow")
+    assert bench.say("what is on my calendar") == "There is nothing in the calendar."
+    assert len(bench.say("what reminders do I have").splitlines()) == 3

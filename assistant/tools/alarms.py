@@ -10,7 +10,8 @@ import msgspec
 
 from assistant.conversation import new_id
 from assistant.home.model import key
-from assistant.tools import Missing, Nothing, Outcome, Surroundings, Tool, ToolError, read_only
+from assistant.tools import Missing, Outcome, Surroundings, Tool, ToolError, read_only
+from assistant.tools.asked import stretch
 from assistant.tools.quantities import Moment as Meant
 from assistant.tools.quantities import find
 from assistant.tools.timekeeping import KIND, Timer, all_timers, as_data, remaining_s, spoken_s, spoken_time
@@ -41,6 +42,12 @@ class WhichOne(msgspec.Struct, frozen=True, kw_only=True):
 
     words: Words = ""
     every: bool = False
+
+
+class Day(msgspec.Struct, frozen=True):
+    """When, in the user's words: "on Wednesday", "this week"; nothing is at any time."""
+
+    when: Words = ""
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,12 +98,27 @@ def cancel_reminder(which: WhichOne, surroundings: Surroundings) -> Outcome:
     return _cancel("reminder", which, surroundings)
 
 
-def list_alarms(arguments: Nothing, surroundings: Surroundings) -> Outcome:
-    return _listed("alarm", surroundings)
+def list_alarms(arguments: Day, surroundings: Surroundings) -> Outcome:
+    return _listed("alarm", arguments.when, surroundings)
 
 
-def list_reminders(arguments: Nothing, surroundings: Surroundings) -> Outcome:
-    return _listed("reminder", surroundings)
+def list_reminders(arguments: Day, surroundings: Surroundings) -> Outcome:
+    return _listed("reminder", arguments.when, surroundings)
+
+
+def reminders_between(surroundings: Surroundings, start: datetime, end: datetime) -> list[str]:
+    """A line for each reminder that is due in that time (local, without a zone), the next one first."""
+    return [_line(t, surroundings) for t in _of_kind("reminder", surroundings) if _is_between(t, start, end)]
+
+
+def _is_between(timer: Timer, start: datetime, end: datetime) -> bool:
+    due = datetime.fromisoformat(timer.due_local)
+    if not timer.weekdays:
+        return start <= due < end
+    days = range(min(7, (end - max(start, due)).days + 1)) if end > due else ()
+    first = max(start, due).date()
+    return any((first + timedelta(days=n)).weekday() in timer.weekdays for n in days if
+               datetime.combine(first + timedelta(days=n), due.time()) < end)  # fmt: skip
 
 
 _PLACE: Final = re.compile(
@@ -207,13 +229,19 @@ def _change(kind: str, arguments: Moved, surroundings: Surroundings) -> Outcome:
     return Outcome(f"The {kind}{_about(moved)} is now set for {_when(moved, at, surroundings)}.", as_data(moved))
 
 
-def _listed(kind: str, surroundings: Surroundings) -> Outcome:
+def _listed(kind: str, when: str, surroundings: Surroundings) -> Outcome:
     timers = _of_kind(kind, surroundings)
-    lines = []
-    for timer in timers:
-        at = datetime.fromisoformat(timer.due_local)
-        lines.append(": ".join(filter(None, (_when(timer, at, surroundings), to_you(timer.message) or timer.name))))
-    return Outcome("\n".join(lines) or f"There are no {kind}s.", {f"{kind}s": [as_data(t) for t in timers]})
+    if when.strip():
+        start, end = stretch(when, surroundings.clock().replace(tzinfo=None))
+        timers = [t for t in timers if _is_between(t, start, end)]
+    lines = [_line(t, surroundings) for t in timers]
+    none = f"There are no {kind}s{f' for {when.strip()}' if when.strip() else ''}."
+    return Outcome("\n".join(lines) or none, {f"{kind}s": [as_data(t) for t in timers]})
+
+
+def _line(timer: Timer, surroundings: Surroundings) -> str:
+    at = datetime.fromisoformat(timer.due_local)
+    return ": ".join(filter(None, (_when(timer, at, surroundings), to_you(timer.message) or timer.name)))
 
 
 TOOLS: Final = (
@@ -221,13 +249,13 @@ TOOLS: Final = (
          examples=("wake me at 7", "alarm for 6:30 every weekday")),
     Tool("alarm.cancel", "cancel an alarm", WhichOne, cancel_alarm, examples=("cancel my alarm",)),
     Tool("alarm.change", "move an alarm to another time", Moved, change_alarm, examples=("move my alarm to 8",)),
-    Tool("alarm.list", "tell which alarms are set", Nothing, list_alarms, read_only, ("what alarms do I have",)),
+    Tool("alarm.list", "tell which alarms are set", Day, list_alarms, read_only, ("what alarms do I have",)),
     Tool("reminder.set", "remind of something at a time", SetReminder, set_reminder,
          examples=("remind me to call mum at 5",)),
     Tool("reminder.cancel", "cancel a reminder", WhichOne, cancel_reminder,
     examples=("delete the reminder about mum",)),
     Tool("reminder.change", "move a reminder to another time", Moved, change_reminder,
          examples=("move the reminder about mum to 6pm",)),
-    Tool("reminder.list", "tell which reminders are set", Nothing, list_reminders, read_only,
+    Tool("reminder.list", "tell which reminders are set", Day, list_reminders, read_only,
          ("what reminders do I have",)),
 )  # fmt: skip

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from assistant.tools.quantities import Duration, Found, find
+from assistant.tools.quantities import Duration, Found, Moment, Span, find
 
 Arguments = dict[str, Any]
 
@@ -29,3 +29,15 @@ def length(duration: Duration) -> Arguments:
     minutes, seconds = divmod(rest, 60)
     parts = (("hours", hours), ("minutes", minutes), ("seconds", round(seconds, 3)))
     return {k: int(v) if v == int(v) else v for k, v in parts if v}
+
+
+def stretch(when: str, now: datetime) -> tuple[datetime, datetime]:
+    """From where to where; a day is a whole day, nothing is from now on."""
+    found = find(when, now, ("span", "date", "datetime", "time")) if when.strip() else []
+    for value in (f.value for f in found):
+        if isinstance(value, Span):
+            return value.start or now, value.end or datetime.max
+        if isinstance(value, Moment):
+            midnight = value.at.replace(hour=0, minute=0, second=0)
+            return midnight, midnight + timedelta(days=1)
+    return now.replace(hour=0, minute=0), datetime.max

@@ -13,7 +13,8 @@ import msgspec
 from assistant.conversation import new_id
 from assistant.home.model import key
 from assistant.tools import Missing, Outcome, Surroundings, Tool, ToolError, confirmed, read_only
-from assistant.tools.quantities import Moment, Span, find
+from assistant.tools.alarms import reminders_between
+from assistant.tools.asked import stretch
 
 KIND: Final = "event"
 MAX_EVENTS: Final = 5_000
@@ -79,14 +80,17 @@ def add(arguments: NewEvent, surroundings: Surroundings) -> Outcome:
 
 def show(arguments: When, surroundings: Surroundings) -> Outcome:
     now = surroundings.clock().replace(tzinfo=None)
-    start, end = _stretch(arguments.when, now)
+    start, end = stretch(arguments.when, now)
     events = [e for _, e in _sorted(surroundings) if start <= datetime.fromisoformat(e.at) < end]
     if arguments.first:
         events = [e for e in events if e.whole_day or datetime.fromisoformat(e.at) >= now][:1]
     when = f" {arguments.when.strip()}" if arguments.when.strip() else ""
-    if not events:
+    lines = [f"- {_line(e)}" for e in events[:MAX_SHOWN]]
+    if arguments.when.strip():  # whoever asks for a day wants to know of its reminders too
+        lines += [f"- Reminder: {line}" for line in reminders_between(surroundings, start, end)]
+    if not lines:
         return Outcome(f"There is nothing in the calendar{when}.")
-    return Outcome("\n".join(f"- {_line(e)}" for e in events[:MAX_SHOWN]), {"events": [e.title for e in events]})
+    return Outcome("\n".join(lines), {"events": [e.title for e in events]})
 
 
 def find_entry(arguments: About, surroundings: Surroundings) -> Outcome:
@@ -169,18 +173,6 @@ def _one(title: str, surroundings: Surroundings) -> tuple[str, Event]:
 
 def _sorted(surroundings: Surroundings) -> list[tuple[str, Event]]:
     return sorted(surroundings.records.all(KIND, Event).items(), key=lambda pair: pair[1].at)
-
-
-def _stretch(when: str, now: datetime) -> tuple[datetime, datetime]:
-    """From where to where; a day is a whole day, nothing is from now on."""
-    found = find(when, now, ("span", "date", "datetime", "time")) if when.strip() else []
-    for value in (f.value for f in found):
-        if isinstance(value, Span):
-            return value.start or now, value.end or datetime.max
-        if isinstance(value, Moment):
-            midnight = value.at.replace(hour=0, minute=0, second=0)
-            return midnight, midnight + timedelta(days=1)
-    return now.replace(hour=0, minute=0), datetime.max
 
 
 def _line(event: Event) -> str:
