@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from assistant.home.model import simulated
@@ -102,3 +104,29 @@ def test_reminders_and_alarms_of_a_day(bench: Bench) -> None:
     assert "Reminder: tomorrow at 09:00" in bench.say("what do I have to do tomorrow")
     assert bench.say("what is on my calendar") == "There is nothing in the calendar."
     assert len(bench.say("what reminders do I have").splitlines()) == 3
+
+
+def test_the_door_is_the_only_lock_and_otherwise_asked_about(bench: Bench) -> None:
+    assert [c.tool for c in bench.decide("close all the blinds and lock the door").calls] == [
+        "home.turn_off",
+        "home.turn_on",
+    ]
+    bench.yes = True
+    assert bench.say("unlock the door") == "Unlocked: Front Door."
+    home = bench.surroundings.home()
+    front = home.entity("lock.front_door")
+    assert front is not None
+    two = replace(home, entities=(*home.entities, replace(front, id="lock.back", name="Back Door")))
+    bench.surroundings.home = lambda: two
+    bench.asked.clear()
+    assert bench.say("lock the door") == "Which one: Front Door, Back Door?"
+    assert bench.asked == []
+    assert bench.say("the back door") == "Locked: Back Door."
+    assert [a.question for a in bench.asked] == ["Lock the Back Door?"]
+
+
+def test_kinds_and_bare_lengths(bench: Bench) -> None:
+    assert "brightness 20 %" in bench.say("dim all the lamps to 20")
+    bench.say("set an alarm for 6:30")
+    bench.say("5 min")
+    assert "06:30" in bench.say("do I have any alarms")

@@ -169,7 +169,7 @@ def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
     if family != "timer":
         moved = re.match(_MOVING, words, re.I)
         shifted = re.match(_SHIFTING, words, re.I)
-        if shifted and (by_s := shift_s(words, shifted[1], now)):
+        if shifted and re.search(_WHICH_WAY, words, re.I) and (by_s := shift_s(words, shifted[1], now)):
             return Call(f"{family}.change", {"by_s": by_s, **_which(last)}, source="follow-up")
         return _moved(last, family, moved[1], now) if moved else None
     if m := re.match(r"(?:make it|change it to|set it to|no,? make it|i meant)\s+(.+)", words, re.I):
@@ -206,6 +206,9 @@ def _timer_call(tool: str, words: str, now: datetime) -> Call | None:
 _SHIFTING: Final = (
     r"(?:(?:make|move|push|put|shift|bring|delay|postpone) (?:it|that) )?(?:back |forward )?(?:by )?"
     r"((?:an?|half|\d|\w+ (?:min|hour)).*?)$"
+)
+_WHICH_WAY: Final = (  # "5 min" alone says nothing of an alarm
+    r"\b(?:later|earlier|sooner|more|back|forward|by|make|move|push|put|shift|bring|delay|postpone)\b"
 )
 _PAUSING: Final = r"(pause|resume|continue|unpause|restart)(?: (?:it|that|the timer))?"
 _MOVING: Final = r"(?:make|move|change|set|push|put|shift) (?:it|that) (?:back )?(?:to |for |at |by )?(.+)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -91,6 +92,8 @@ def meant(home: Home, intent: str, slots: dict[str, Any]) -> list[Entity]:
         rest = {k: v for k, v in slots.items() if k != "name"}
         area = key(str(slots["name"])).removeprefix("the ")
         found = targets(home, intent, {**rest, "area": area}) if rest else []
+        if not found and (kind := kind_of(re.sub(r"^(?:all (?:of )?)?(?:the |my )?", "", key(str(slots["name"]))))):
+            found = targets(home, intent, {**rest, **kind})  # "the lamps" is a kind, where nothing has this name
     if found or intent not in _OF_HEATING or key(str(slots.get("name", ""))) not in _HEATING:
         return found
     return targets(home, intent, {**{k: v for k, v in slots.items() if k != "name"}, "domain": "climate"})
@@ -115,6 +118,8 @@ def _level(intent: str) -> Any:
     def level(arguments: Where, surroundings: Surroundings) -> Level:
         home = surroundings.home()
         found = meant(home, intent, slots_of(arguments))
+        if arguments.one and len(found) > 1:
+            return Level.READ  # nothing is done: it is asked which
         if any(e.guards for e in found):
             return Level.GUARD
         return Level.CHANGE if all(home.acts_freely(e) for e in found) else Level.CONFIRM

@@ -153,6 +153,7 @@ _MAKERS: Final[dict[str, Build]] = {
     "none": _none,
     "everything": _everything,
     "locks": _kind("lock"),
+    "the_lock": lambda asked, match: {"domain": "lock", "one": True},
     "covers": _kind("cover"),
     "lights": _kind("light"),
     "currency": _currency,
