@@ -69,7 +69,7 @@ def test_real_devices_move(
     ("said", "entity"),
     [
         ("turn off the bed light", "light.bed_light"),
-        ("set the bed light to 40%", "light.bed_light"),
+        ("set the bed light to 70%", "light.bed_light"),
         ("set the bed light to red", "light.bed_light"),
         ("turn on the living room fan", "fan.living_room_fan"),
         ("pause the walkman", "media_player.walkman"),
