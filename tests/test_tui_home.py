@@ -10,8 +10,7 @@ from assistant.tools.opening import surroundings_for
 from assistant.tui.dialogs import Confirm
 from assistant.tui.home_panel import HomePanel, lines
 from assistant.tui.services import Services
-from test_tui_commands import at, closed, run
-from tui_chat import Chat, scripted, services
+from tui_chat import Chat, at, closed, run, scripted, services
 
 
 def with_home() -> Services:

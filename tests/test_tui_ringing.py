@@ -12,9 +12,8 @@ from assistant.tools.opening import surroundings_for
 from assistant.tools.records import Records
 from assistant.tools.timekeeping import TimerWatch, all_timers, timer_words
 from assistant.tui.services import Services
-from test_tui_commands import run
 from tool_bench import FakeClock
-from tui_chat import Chat, scripted, services
+from tui_chat import Chat, run, scripted, services
 
 
 class Ringing:

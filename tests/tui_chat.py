@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +115,23 @@ def scripted(*replies: str | list[str | Exception]) -> ScriptedModel:
     for reply in replies:
         model.enqueue(reply)
     return model
+
+
+def run(given: Services, story: Callable[[Chat], Awaitable[None]], wait: bool = True) -> None:
+    """Open the chat, play the story in it, close it."""
+
+    async def play() -> None:
+        async with opened(given, wait=wait) as chat:
+            await story(chat)
+
+    asyncio.run(play())
+
+
+async def at(chat: Chat, screen: type[object]) -> None:
+    """Wait until this kind of screen is in front."""
+    await chat.until(lambda: isinstance(chat.app.screen, screen))
+
+
+async def closed(chat: Chat) -> None:
+    """Wait until the chat itself is in front again."""
+    await chat.until(lambda: chat.app.screen is chat.screen)

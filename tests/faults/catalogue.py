@@ -29,6 +29,7 @@ _KILLS, _MUTATED = "test_history_kills.py::test_", "test_history_mutations.py::t
 _REMOTE, _LLAMA, _HEADER = "test_engine_remote.py::test_", "test_engine_llama.py::test_", "test_models_header.py::test_"
 _CORPUS, _MACHINE = "faults/test_model_corpus.py::test_", "faults/test_machine_faults.py::test_"
 _SPEECH, _SCHEMA = "faults/test_speech_corpus.py::test_", "faults/test_schema_corpus.py::test_"
+_REFUSED, _MESSAGES = "test_models_refused.py::test_", "test_tui_messages.py::test_"
 _CHAT, _TERMINAL, _TEXT = "test_tui_chat.py::test_", "test_tui_terminal.py::test_", "test_text.py::test_"
 _ASK, _APP, _INSTANCE = "test_cli_ask.py::test_", "test_app.py::test_", "test_instance.py::test_"
 _PULSE, _READING = "test_audio_pulse.py::test_", "test_documents_reading.py::test_"
@@ -54,7 +55,7 @@ FAULTS: dict[int, Fault] = {
     7: fault(
         "a speech model by name",
         "looked for in the store, never on the network",
-        f"{_STORE}an_unknown_name_suggests_the_nearest",
+        f"{_REFUSED}an_unknown_name_suggests_the_nearest",
         "test_privacy_observers.py::test_five_programs_that_use_the_network_are_caught_by_both_observers",
     ),
     8: fault(
@@ -161,7 +162,7 @@ FAULTS: dict[int, Fault] = {
         f"{_MACHINE}any_clock_will_do_and_the_order_stays",
     ),
     # Models
-    30: fault("no model at all", "refused", f"{_STORE}content_that_is_no_model_is_refused"),
+    30: fault("no model at all", "refused", f"{_REFUSED}content_that_is_no_model_is_refused"),
     31: fault("cut off", "refused", f"{_CORPUS}every_file_of_the_corpus_is_refused_or_survived"),
     32: fault(
         "absurd numbers",
@@ -189,13 +190,13 @@ FAULTS: dict[int, Fault] = {
     37: fault(
         "a template that rewrites the prompt",
         "refused by the hash",
-        f"{_STORE}a_real_file_with_a_swapped_template_is_refused",
+        f"{_REFUSED}a_real_file_with_a_swapped_template_is_refused",
     ),
     38: fault(
         "one flipped bit in the weights",
         "refused by the hash",
         f"{_CORPUS}one_bit_anywhere_in_an_approved_file_is_refused_before_it_is_read",
-        f"{_STORE}a_flipped_bit_is_refused_with_the_way_out",
+        f"{_REFUSED}a_flipped_bit_is_refused_with_the_way_out",
     ),
     39: fault(
         "weights that are no numbers", "noticed when loading", f"{_LLAMA}weights_that_compute_nonsense_are_noticed"
@@ -208,10 +209,10 @@ FAULTS: dict[int, Fault] = {
     41: fault(
         "a pipe, folder or device as a model",
         "refused unopened",
-        f"{_STORE}a_pipe_never_hangs",
-        f"{_STORE}folders_devices_and_sockets_are_refused",
+        f"{_REFUSED}a_pipe_never_hangs",
+        f"{_REFUSED}folders_devices_and_sockets_are_refused",
     ),
-    42: fault("a path that is no text", "refused", f"{_STORE}a_path_that_is_not_text_is_refused"),
+    42: fault("a path that is no text", "refused", f"{_REFUSED}a_path_that_is_not_text_is_refused"),
     43: fault(
         "too little memory",
         "refused with the numbers",
@@ -282,14 +283,14 @@ FAULTS: dict[int, Fault] = {
     59: fault(
         "names with control characters",
         "shown harmlessly",
-        f"{_STORE}file_names_cannot_reach_the_terminal",
+        f"{_REFUSED}file_names_cannot_reach_the_terminal",
         f"{_STORE}a_name_is_made_from_any_file_name",
         f"{_MACHINE}a_name_that_is_no_text_is_survived",
     ),
     60: fault(
         "a link that leads elsewhere",
         "not followed",
-        f"{_STORE}a_link_is_not_followed",
+        f"{_REFUSED}a_link_is_not_followed",
         f"{_READING}links_devices_and_pipes_are_not_read",
     ),
     61: fault(
@@ -349,7 +350,7 @@ FAULTS: dict[int, Fault] = {
     75: fault(
         "one cell, a dumb terminal, no UTF-8",
         "survived, or said",
-        f"{_CHAT}every_size_down_to_one_cell_is_survived_while_streaming",
+        f"{_MESSAGES}every_size_down_to_one_cell_is_survived_while_streaming",
         f"{_TERMINAL}without_a_usable_terminal_it_says_what_to_use_instead",
         f"{_MACHINE}no_locale_breaks_a_reply",
     ),
