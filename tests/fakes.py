@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from assistant.engines import Prompt
 from assistant.turn import Turn
@@ -24,11 +24,11 @@ class ScriptedModel:
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
         self.closed = False
-        self._replies: deque[Sequence[str | Exception]] = deque()
+        self._replies: deque[Iterable[str | Exception]] = deque()
         self._go = threading.Event()
         self._go.set()
 
-    def enqueue(self, reply: str | Sequence[str | Exception]) -> None:
+    def enqueue(self, reply: str | Iterable[str | Exception]) -> None:
         self._replies.append(reply.split("|") if isinstance(reply, str) else reply)
 
     def hold(self) -> None:

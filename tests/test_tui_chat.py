@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from textual import events
@@ -179,7 +179,15 @@ def test_a_model_that_cannot_be_loaded_says_why_and_keeps_the_question() -> None
 
 def test_a_dead_model_process_is_told_and_the_next_question_works() -> None:
     crash = EngineCrashed("the model process died; it is being restarted")
-    model = scripted(["half ", crash], [crash], "probe answered", "whole again")
+    model = scripted()
+
+    def half() -> Iterator[str | Exception]:
+        yield "half "
+        model.hold()  # the probe waits until the test has looked
+        yield crash
+
+    for reply in (half(), [crash], "probe answered", "whole again"):
+        model.enqueue(reply)
 
     async def story(chat: Chat) -> None:
         await chat.send("go")
@@ -188,6 +196,7 @@ def test_a_dead_model_process_is_told_and_the_next_question_works() -> None:
         assert (chat.last.message.content, chat.last.message.state) == ("half ", State.INTERRUPTED)
         assert "interrupted" in str(chat.last.query_one(".small-print", Static).render())
         assert chat.screen.status.state == "restarting…"
+        model.release()
         await chat.ready()  # only now that it has answered once
         assert len(model.prompts) == 3
         await chat.ask("again")
