@@ -1,7 +1,8 @@
 """llama-cpp-python's own function calling (`chatml-function-calling`), the same file beside ours.
 
 Used as its documentation shows: that system message (the template shows the functions only below one), the choice
-"auto", temperature 0. Its handler has a fault where the model begins with "message:": the grammar it then sets lets the
+"auto", temperature 0; but what it writes at a time ends after as many tokens as ours, since its handler sets no limit and
+a small model may go on until the context is full (SmolLM2-135M: minutes a row). Its handler has a fault where the model begins with "message:": the grammar it then sets lets the
 message be nothing but a function's name, so a call ends as the text "functions.NAME:" without arguments. `helped` asks
 once more for the function that stands there, by name, as its documentation has it for a chosen function.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from assistant.errors import EngineError
 from assistant.tools.functions import Function
 
 N_CONTEXT: Final = 4096
-MAX_TOKENS: Final = 300  # of the arguments, as ours
+MAX_TOKENS: Final = 300  # of the arguments, or of a message, as ours
 _SYSTEM: Final = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed, "
     "and polite answers to the user's questions. The assistant calls functions with appropriate input when necessary"
@@ -62,11 +63,8 @@ class Rival:
             for f in functions
         ]
         messages = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": request}]
-        limit = {} if choice == "auto" else {"max_tokens": MAX_TOKENS}
         try:
-            reply = self.llama.create_chat_completion(
-                messages, tools=tools, tool_choice=choice, temperature=0.0, **limit
-            )
+            reply = self.llama.create_chat_completion(messages, tools=tools, tool_choice=choice, temperature=0.0)
         except (ValueError, RuntimeError, KeyError) as error:
             if isinstance(error, RuntimeError) and "exceed" not in str(error).casefold():
                 raise EngineError(f"llama-cpp-python failed: {error}") from error
@@ -80,12 +78,22 @@ def rival(path: Path, n_threads: int) -> Iterator[Rival]:
     from llama_cpp import Llama
 
     amx.switch_off()
-    llama = Llama(str(path), n_ctx=N_CONTEXT, n_threads=n_threads, n_threads_batch=n_threads, verbose=False, seed=1,
+    llama: Any = Llama(str(path), n_ctx=N_CONTEXT, n_threads=n_threads, n_threads_batch=n_threads, verbose=False, seed=1,
                   chat_format="chatml-function-calling")  # fmt: skip
+    llama.create_completion = _bounded(llama.create_completion)
     try:
         yield Rival(llama)
     finally:
         llama.close()
+
+
+def _bounded(create: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, with a limit where none is given."""
+
+    def create_completion(*arguments: Any, **fields: Any) -> Any:
+        return create(*arguments, **fields | {"max_tokens": fields.get("max_tokens") or MAX_TOKENS})
+
+    return create_completion
 
 
 def _made(message: Mapping[str, Any]) -> Made:
