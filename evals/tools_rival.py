@@ -1,9 +1,10 @@
 """llama-cpp-python's own function calling (`chatml-function-calling`), the same file beside ours.
 
 Used as its documentation shows: that system message (the template shows the functions only below one), the choice
-"auto", temperature 0; but what it writes at a time ends after as many tokens as ours, since its handler sets no limit and
-a small model may go on until the context is full (SmolLM2-135M: minutes a row). Its handler has a fault where the model begins with "message:": the grammar it then sets lets the
-message be nothing but a function's name, so a call ends as the text "functions.NAME:" without arguments. `helped` asks
+"auto", temperature 0. What it writes at a time ends after as many tokens as ours, since its handler sets no limit and a
+small model may go on until the context is full (SmolLM2-135M: minutes a row). Its handler has a fault where the model
+begins with "message:": the grammar it then sets lets the message be nothing but a function's name, so a call ends as
+the text "functions.NAME:" without arguments. `helped` asks
 once more for the function that stands there, by name, as its documentation has it for a chosen function.
 """
 
@@ -78,8 +79,15 @@ def rival(path: Path, n_threads: int) -> Iterator[Rival]:
     from llama_cpp import Llama
 
     amx.switch_off()
-    llama: Any = Llama(str(path), n_ctx=N_CONTEXT, n_threads=n_threads, n_threads_batch=n_threads, verbose=False, seed=1,
-                  chat_format="chatml-function-calling")  # fmt: skip
+    llama: Any = Llama(
+        str(path),
+        n_ctx=N_CONTEXT,
+        n_threads=n_threads,
+        n_threads_batch=n_threads,
+        verbose=False,
+        seed=1,
+        chat_format="chatml-function-calling",
+    )
     llama.create_completion = _bounded(llama.create_completion)
     try:
         yield Rival(llama)

@@ -14,7 +14,7 @@ from evals import __main__ as evals
 from evals import tools, tools_intents, tools_quantities
 from evals.task import Options
 from evals.tools import Tools
-from evals.tools_rival import Rival
+from evals.tools_rival import MAX_TOKENS, Rival, _bounded
 
 HOME = """
 areas: [{name: Kitchen, id: kitchen}]
@@ -178,3 +178,12 @@ def test_what_was_measured_before_an_interruption_stands(data: Path, monkeypatch
     outcome = Tools().run(Options("none", data=data, only=("^scope$", "^quantities$", "^injections$")))
     assert [(f.what, f.kind) for f in outcome.failures] == [("quantities", "Interrupted")]
     assert list(outcome.metrics) == ["out_of_scope_false_action_rate"]
+
+
+def test_what_theirs_writes_has_an_end() -> None:
+    asked: list[dict[str, Any]] = []
+    create = _bounded(lambda *arguments, **fields: asked.append(fields))
+    create("prompt", max_tokens=None)
+    create("prompt", max_tokens=20)
+    create("prompt")
+    assert [fields["max_tokens"] for fields in asked] == [MAX_TOKENS, 20, MAX_TOKENS]
