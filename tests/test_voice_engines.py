@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -249,6 +250,27 @@ def test_a_sentence_begun_again_is_written_once() -> None:
         "",
     ):
         assert once(text) == text
+    assert once("turn on the light " * 3, copies=3) == "turn on the light"
+    assert once("turn on the light " * 4, copies=3) == "turn on the light " * 4
+
+
+@pytest.mark.models
+def test_what_two_hearings_agree_was_said_three_times_is_a_command_and_a_longer_loop_is_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcriber = WhisperTranscriber(store.resolve("whisper-base").path)
+    pcm = np.random.default_rng(1).integers(-900, 900, 4 * RATE_HZ).astype(np.int16)
+    written = ""
+
+    def writes(*_arguments: object, **_options: object) -> list[SimpleNamespace]:
+        tokens = [*transcriber._ids(written), transcriber._end]
+        return [SimpleNamespace(sequences_ids=[tokens], scores=[-0.2], no_speech_prob=0.1)]
+
+    model = SimpleNamespace(is_multilingual=True, encode=lambda spectrum: spectrum, generate=writes)
+    monkeypatch.setattr(transcriber, "_model", model)
+    for n_times, heard in ((1, "turn on the light"), (2, "turn on the light"), (3, "turn on the light"), (4, "")):
+        written = " turn on the light" * n_times
+        assert transcriber.transcribe(pcm, "en").text == heard
 
 
 # -- supervised -------------------------------------------------------------------------------------------------------

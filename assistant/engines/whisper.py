@@ -92,14 +92,14 @@ class WhisperTranscriber:
         heard, tokens = self._hear(spectrum, window_s, language, hot_words)
         if window_s < _FULL_S and self._doubtful(heard, tokens, speech_s):
             window_s = min(_FULL_S, max(self._window.again_least_s, speech_s + self._window.again_beyond_s))
-            again, tokens = self._hear(spectrum, window_s, language, hot_words)
+            again, tokens = self._hear(spectrum, window_s, language, hot_words, copies=3)
             heard = replace(again, redone=True)
         if self._nothing_said(heard, tokens, speech_s):
             heard = replace(heard, text="")
         return heard
 
     def _hear(
-        self, spectrum: Floats, window_s: float, language: str, hot_words: Sequence[str]
+        self, spectrum: Floats, window_s: float, language: str, hot_words: Sequence[str], copies: int = 2
     ) -> tuple[Transcript, int]:
         n_steps = int(window_s * _STEPS_PER_S)
         padded = np.full((1, BANDS, n_steps), spectrum.min(), np.float32)
@@ -122,7 +122,7 @@ class WhisperTranscriber:
         )[0]
         tokens = [t for t in result.sequences_ids[0] if t < self._end]
         written = self._tokenizer.decode(tokens, skip_special_tokens=True).strip()
-        text = once(written)
+        text = once(written, copies)
         n_tokens = len(tokens) * len(text) // max(1, len(written))
         return Transcript(text, language, float(result.scores[0]), float(result.no_speech_prob)), n_tokens
 
@@ -176,8 +176,9 @@ def repeats(text: str, most_compressible: float = 2.4) -> bool:
     return len(raw) > 40 and len(raw) / len(zlib.compress(raw)) > most_compressible
 
 
-def once(text: str) -> str:
-    """`text` without its repetition, where a phrase of three words or more was written twice, or nearly three times.
+def once(text: str, copies: int = 2) -> str:
+    """`text` without its repetition, where a phrase of three words or more was written up to `copies` times, or nearly
+    once more.
 
     On a short window the decoder often begins the sentence again instead of ending; what it wrote first is right.
     """
@@ -185,7 +186,7 @@ def once(text: str) -> str:
     words = [word.strip(".,!?;:").lower() for word in written]
     for size in range(3, len(words) // 2 + 1):
         if all(word == words[at % size] for at, word in enumerate(words)):
-            return " ".join(written[:size]) if len(words) < 3 * size else text  # more is a loop, and may be noise
+            return " ".join(written[:size]) if len(words) < (copies + 1) * size else text  # a loop, and may be noise
     return text
 
 
