@@ -17,7 +17,8 @@ class Usage:
     """What the engine did for one turn; filled in by the engine when the stream ends.
 
     `cached_tokens` of the `prompt_tokens` were already in the KV cache. `ttft_ms` counts from the request to the
-    first token of text, `decode_ms` from there to the last token.
+    first token of text, `decode_ms` from there to the last token. `end_log_odds` is there before the first piece of
+    text: ln(P(end) / P(more)) behind the last word of the question, where the prompt asks for it and it has words.
     """
 
     prompt_tokens: int = 0
@@ -26,6 +27,7 @@ class Usage:
     ttft_ms: float = 0.0
     decode_ms: float = 0.0
     n_context: int = 0
+    end_log_odds: float | None = None
     finish_reason: str = ""  # stop | length | context | cancelled | repetition | deadline | crashed
 
     @property

@@ -5,14 +5,17 @@ English word lists; for other languages only the acoustic judgement counts.
 
 from __future__ import annotations
 
+import math
 import re
 
 COMPLETE_PROBABILITY = 0.5
 SURE_PROBABILITY = 0.96
 QUESTION_SURE_PROBABILITY = 0.8  # of a whole question: among cut sentences they are rarer than among whole ones
 COMMAND_SURE_PROBABILITY = 0.9  # the words alone say as much of a whole command
+SURE_LOG_ODDS = 1.5  # of sound and words together, as ln(P(end) / P(more)); words: see Usage.end_log_odds
+QUESTION_LOG_ODDS = 1.8  # what a whole question has more: the difference between the two probabilities above
 SURE_HOLD_MS = 128.0  # silence after a sentence that sounds finished
-PERHAPS_HOLD_MS = 1200.0  # ... that may be: half of the sentences cut at a pause that got less were answered too early
+PERHAPS_HOLD_MS = 1300.0  # ... that may be: half of the sentences cut at a pause that got less were answered too early
 UNFINISHED_HOLD_MS = 1400.0  # ... that sounds cut off: people think for a second
 COMMAND_HOLD_MS = 256.0  # ... that is a whole command and may be finished
 COMMAND_UNFINISHED_HOLD_MS = 704.0  # ... that is one and sounds cut off: "turn off the lights", "in the kitchen"
@@ -112,13 +115,26 @@ def is_whole_question(text: str) -> bool:
     return bool(_ASKS.match(text)) and text.rstrip().endswith("?") and len(words) > 1 and words[-1] not in _OPEN
 
 
-def hold_ms(complete_probability: float, text: str | None = None) -> float:
-    """How long to wait after a soft end, from the turn model's judgement and, once known, from the words."""
-    unfinished = text is not None and is_unfinished(text) and not is_whole_question(text)
-    if complete_probability < COMPLETE_PROBABILITY or unfinished:
-        return UNFINISHED_HOLD_MS
-    sure = QUESTION_SURE_PROBABILITY if text is not None and is_whole_question(text) else SURE_PROBABILITY
-    return SURE_HOLD_MS if complete_probability >= sure else PERHAPS_HOLD_MS
+def hold_ms(complete_probability: float, text: str, end_log_odds: float | None = None) -> float:
+    """How long to wait after a soft end: from the turn model's judgement of the sound, from the words, and from what
+    the language model expects behind them (Usage.end_log_odds), where it was asked: it knows more than a list of words.
+    """
+    question = is_whole_question(text)
+    if end_log_odds is None:
+        if is_unfinished(text) and not question:
+            return UNFINISHED_HOLD_MS
+        sure = complete_probability >= (QUESTION_SURE_PROBABILITY if question else SURE_PROBABILITY)
+    else:
+        bonus = QUESTION_LOG_ODDS if question else 0.0
+        sure = _log_odds(complete_probability) + end_log_odds + bonus >= SURE_LOG_ODDS
+    if sure:
+        return SURE_HOLD_MS
+    return UNFINISHED_HOLD_MS if complete_probability < COMPLETE_PROBABILITY else PERHAPS_HOLD_MS
+
+
+def _log_odds(probability: float) -> float:
+    within = min(max(probability, 1e-4), 1 - 1e-4)
+    return math.log(within / (1 - within))
 
 
 def command_hold_ms(complete_probability: float | None) -> float:

@@ -1,7 +1,8 @@
 """What was said up to a pause, worked out while it is not yet known whether the pause is the end.
 
 soft end -> recognition -> a spoken answer, begun       on one thread; thrown away when speech resumes
-         -> the turn model's judgement                  on another; says how long the pause must last
+                           whose model also tells whether the words are whole
+         -> the turn model's judgement                  on another; both say how long the pause must last
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Guess:
     complete: Future[float]
     started_s: float = field(default_factory=time.monotonic)
     shown: bool = False
-    _held_for: tuple[bool, bool] | None = None
+    _held_for: tuple[bool, bool, bool] | None = None
 
     def heard(self, wait: bool = False) -> Heard | None:
         """None while recognition is at work; no text when it failed."""
@@ -79,18 +80,20 @@ class Guess:
     def hold_ms(self) -> float | None:
         """How long the pause must last, each time something new is known about it; None otherwise."""
         heard = self.heard()
-        known = heard is not None, self.complete.done()
+        answer = None if heard is None else heard.answer
+        known = heard is not None, self.complete.done(), answer is None or answer.considered
         if self._held_for == known:
             return None
         self._held_for = known
-        text = None if heard is None else heard.text
+        text = "" if heard is None else heard.text
         complete: float | None = None
         if self.complete.done():
             complete = 0.0 if self.complete.exception() else self.complete.result()
-        by_rule = heard is not None and heard.answer is not None and heard.answer.by_rule
-        if by_rule and not turn_taking.is_unfinished(text or ""):
+        if answer is not None and answer.by_rule and not turn_taking.is_unfinished(text):
             return turn_taking.command_hold_ms(complete)
-        return None if complete is None else turn_taking.hold_ms(complete, text)
+        if heard is None or complete is None or not known[2]:
+            return None  # nothing is lost: there is no sound to be heard yet
+        return turn_taking.hold_ms(complete, text, None if answer is None else answer.turn.usage.end_log_odds)
 
     def wait(self) -> None:
         """Until everything is known and the answer has something to say."""

@@ -73,6 +73,11 @@ class SpokenAnswer:
         self._go.set()
 
     @property
+    def considered(self) -> bool:
+        """Whether the model has looked at the question, or will not any more."""
+        return self.prepared.is_set() or "first_piece" in self.turn.marks
+
+    @property
     def spoken_fraction(self) -> float:
         """How much of what was written was heard."""
         return len(self.heard.strip()) / len(self.written.strip()) if self.written.strip() else 1.0
@@ -192,7 +197,8 @@ def spoken_prompt(chat: Chat, question: str, max_tokens: int) -> Prompt:
     head = Message(Role.SYSTEM, system, id="system")
     sampling = replace(chat.sampling, max_tokens=min(chat.sampling.max_tokens, max_tokens))
     conversation = f"{chat.conversation.id} spoken"
-    return Prompt([head, *messages, Message(Role.USER, question)], sampling, conversation=conversation)
+    messages = [head, *messages, Message(Role.USER, question)]
+    return Prompt(messages, sampling, conversation=conversation, judges_end=True)
 
 
 def rehearse(chat: Chat, model: LanguageModel, turn: Turn) -> None:

@@ -168,9 +168,9 @@ def turn_ends(bench: Bench) -> None:
         whole = [load(bench.data / row["audio"]) for row in rows_of]
         reading = [load(bench.data / row["audio"]) for row in rows(bench.data, "read_en")]
         cut = whole[-limit:] + reading
-    holds = voice_turn_ends.hold_of_whole(whole, engines.transcriber, engines.judge)
+    holds = voice_turn_ends.hold_of_whole(whole, engines)
     bench.put("hold_p50_ms", from_samples(holds, "ms", better="lower", bar="<= 300"))
-    early = voice_turn_ends.answered_too_early(cut, engines.transcriber, engines.judge)
+    early = voice_turn_ends.answered_too_early(cut, engines)
     bench.put("false_cut_in_rate", _share(early, better="lower", bar="<= 0.05"))
 
 

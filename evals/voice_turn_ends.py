@@ -1,13 +1,14 @@
 """When does the turn end? Whole sentences should be answered soon, sentences cut at a pause not before they go on.
 
-The product's own utterance machine, turn model and word rules over recordings, counted in samples; the time that
-recognition and judgement take is left out here and is in the latency figures.
+The product's own utterance machine, turn model, language model and word rules over recordings, counted in samples; the
+time that recognition and judgement take is left out here and is in the latency figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -15,9 +16,16 @@ from assistant import turn_taking
 from assistant.audio import FRAME, RATE_HZ
 from assistant.audio.messages import Pcm
 from assistant.audio.utterances import Ended, SoftEnd, Utterances
+from assistant.config import DEFAULT_SYSTEM
+from assistant.conversation import Conversation
+from assistant.engines import LanguageModel, Sampling
 from assistant.engines.hearing import Transcriber, TurnJudge
 from assistant.engines.silero import SileroDetector
+from assistant.history import ephemeral_history
+from assistant.session import Chat
+from assistant.turn import Turn
 from assistant.voice_report import acoustic_end
+from assistant.voice_turn import spoken_prompt
 from evals.voice_sounds import Floats, as_pcm, levels_db, with_noise
 
 PAUSE_S = 1.0  # how long a speaker thinks in mid-sentence
@@ -33,32 +41,56 @@ class End:
     hold_ms: float | None
 
 
-def ends(pcm: Pcm, transcriber: Transcriber, judge: TurnJudge) -> list[End]:
-    """Every end of a turn that the product sees in a recording."""
+class Judges(Protocol):
+    """What is needed of voice_loop.Engines."""
+
+    @property
+    def model(self) -> LanguageModel: ...
+    @property
+    def transcriber(self) -> Transcriber: ...
+    @property
+    def judge(self) -> TurnJudge: ...
+
+
+def ends(pcm: Pcm, engines: Judges) -> list[End]:
+    """Every end of a turn that the product sees in a recording. Whole commands of a rule are held as sentences."""
     utterances, detector, found = Utterances(), SileroDetector(), []
     for at in range(0, len(pcm) - FRAME + 1, FRAME):
         frame = pcm[at : at + FRAME]
         for event in utterances.feed(frame, detector.probability(frame)):
             match event:
                 case SoftEnd(number=number, pcm=heard):
-                    text = transcriber.transcribe(heard, "en").text
-                    utterances.judge(number, turn_taking.hold_ms(judge.complete_probability(heard), text))
+                    text = engines.transcriber.transcribe(heard, "en").text
+                    complete = engines.judge.complete_probability(heard)
+                    utterances.judge(number, turn_taking.hold_ms(complete, text, end_log_odds(text, engines.model)))
                 case Ended():
                     found.append(End(utterances.now, (utterances.now - acoustic_end(event)) / RATE_HZ * 1000))
     return found
 
 
-def hold_of_whole(sentences: Sequence[Floats], transcriber: Transcriber, judge: TurnJudge) -> list[float]:
+def end_log_odds(text: str, model: LanguageModel) -> float | None:
+    """What the language model expects behind `text`, said at the beginning of a conversation."""
+    if not text:
+        return None
+    chat = Chat(Conversation(system=DEFAULT_SYSTEM), ephemeral_history(), Sampling())
+    turn = Turn()
+    for _ in model.stream(spoken_prompt(chat, text, 1), turn):
+        pass
+    chat.history.close()
+    return turn.usage.end_log_odds
+
+
+def hold_of_whole(sentences: Sequence[Floats], engines: Judges) -> list[float]:
     """The hold of each complete sentence's last end, in ms."""
     holds = []
     for number, sentence in enumerate(sentences):
-        found = ends(_in_a_room(sentence, number), transcriber, judge)
+        found = ends(_in_a_room(sentence, number), engines)
         if found and found[-1].hold_ms is not None:
             holds.append(found[-1].hold_ms)
     return holds
 
 
-def answered_too_early(sentences: Sequence[Floats], transcriber: Transcriber, judge: TurnJudge) -> list[float]:
+def answered_too_early(sentences: Sequence[Floats], engines: Judges) -> list[float]:
     """For each sentence, cut at its longest gap and gone on with after PAUSE_S: 1 if a turn ended before that."""
     early = []
     for number, sentence in enumerate(sentences):
@@ -68,7 +100,7 @@ def answered_too_early(sentences: Sequence[Floats], transcriber: Transcriber, ju
         pause = np.zeros(int(PAUSE_S * RATE_HZ), np.float32)
         whole = _in_a_room(np.concatenate([sentence[:cut], pause, sentence[cut:]]), number)
         resumes = _LEAD + cut + len(pause)
-        early.append(float(any(end.at <= resumes for end in ends(whole, transcriber, judge))))
+        early.append(float(any(end.at <= resumes for end in ends(whole, engines))))
     return early
 
 

@@ -16,6 +16,7 @@ from assistant.audio.process import Setup
 from assistant.audio.speaker import Speaker, heard_text
 from assistant.cli import main
 from assistant.conversation import Conversation, Message, State
+from assistant.engines import Prompt
 from assistant.engines.hearing import Sound, Transcript
 from assistant.errors import AudioError, EngineCrashed
 from assistant.history import ephemeral_history
@@ -104,6 +105,23 @@ def test_an_unfinished_sentence_is_waited_for() -> None:
     talk.model.enqueue("Done.")
     reports = talk.run()
     assert [r.heard for r in reports] == ["Turn off the light please now"]
+
+
+@pytest.mark.parametrize(("log_odds", "n_turns"), [(None, 2), (6.0, 2), (-6.0, 1)])
+def test_what_the_model_expects_behind_the_words_decides_how_long_is_waited(
+    log_odds: float | None, n_turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = Talk("1111" + "." * 20 + "2222" + "." * 60, {1: "I want a coffee.", 2: "I want a coffee with milk."})
+    answers = talk.model.stream
+
+    def judged(prompt: Prompt, turn: Turn) -> Iterator[str]:
+        turn.usage.end_log_odds = log_odds
+        yield from answers(prompt, turn)
+
+    monkeypatch.setattr(talk.model, "stream", judged)
+    for reply in ("Yes.", "No.", "Well."):
+        talk.model.enqueue(reply)
+    assert len(talk.run()) == n_turns
 
 
 def test_noise_is_no_turn_and_the_screen_says_that_nothing_was_understood() -> None:

@@ -51,9 +51,20 @@ def test_sentences_that_do_not(text: str) -> None:
 
 
 def test_the_hold_is_short_only_if_sound_and_words_agree() -> None:
-    assert hold_ms(0.98) == hold_ms(0.98, "Turn off the light.") == SURE_HOLD_MS
+    assert hold_ms(0.98, "Turn off the light.") == SURE_HOLD_MS
     assert hold_ms(0.6, "Turn off the light.") == PERHAPS_HOLD_MS
-    assert hold_ms(0.1) == hold_ms(0.98, "Turn off the") == UNFINISHED_HOLD_MS
+    assert hold_ms(0.1, "Turn off the light.") == hold_ms(0.98, "Turn off the") == UNFINISHED_HOLD_MS
+
+
+def test_what_the_model_expects_behind_the_words_counts_as_much_as_the_sound() -> None:
+    text = "I want a large latte."
+    assert hold_ms(0.9, text) == PERHAPS_HOLD_MS
+    assert hold_ms(0.9, text, -0.5) == SURE_HOLD_MS and hold_ms(0.99, text, -4.0) == PERHAPS_HOLD_MS
+    assert hold_ms(0.2, text, 3.0) == SURE_HOLD_MS and hold_ms(0.2, text, 0.0) == UNFINISHED_HOLD_MS
+    assert hold_ms(0.7, "Why is the sky blue?", -1.0) == SURE_HOLD_MS and hold_ms(0.7, text, -1.0) > SURE_HOLD_MS
+    assert hold_ms(0.9, "Can you explain what a glacier is?", 0.0) == SURE_HOLD_MS  # "is" is one of the list's words
+    assert hold_ms(0.7, "Turn off the", -4.0) == PERHAPS_HOLD_MS
+    assert hold_ms(0.0, text, 6.0) == UNFINISHED_HOLD_MS and hold_ms(1.0, text, -6.0) == SURE_HOLD_MS
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ class Prompt:
     reply, when a reply is continued. `schema` constrains the reply to JSON (the subset in engines/grammar.py).
     `conversation` names the KV slot: prompts of the same conversation reuse each other's prefix.
     `plain` leaves the chat template out: the messages are one text that the model continues, as benchmarks want it.
+    `judges_end` asks how likely the last message ends where it does (Usage.end_log_odds).
     """
 
     messages: Sequence[Message]
@@ -46,6 +47,7 @@ class Prompt:
     schema: dict[str, Any] | None = None
     conversation: str = ""
     plain: bool = False
+    judges_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,18 +81,26 @@ class Context:
         """A second context over the same weights, with an adapter attached. Raises EngineError if it does not fit."""
         return Picker(self._model, self.vocabulary, self._plan, self._abort, adapter)
 
-    def prefill(self, tokens: Sequence[int], deadline_s: float = math.inf) -> None:
-        """Append tokens to the cache; afterwards the logits of the last one can be sampled. Raises Aborted, Late."""
-        n_batch = self._plan.n_batch
+    def prefill(self, tokens: Sequence[int], deadline_s: float = math.inf, watched: int | None = None) -> Any:
+        """Append tokens to the cache; afterwards the logits of the last one can be sampled. Raises Aborted, Late.
+
+        Returns the logits (n_tokens of the vocabulary,) float32 behind tokens[watched], None if none is watched.
+        """
+        n_batch, seen = self._plan.n_batch, None
         for at in range(0, len(tokens), n_batch):
             if time.monotonic() > deadline_s:
                 raise Late
             chunk = list(tokens[at : at + n_batch])
             self._tokens[: len(chunk)] = chunk  # type: ignore[assignment]  # list is invariant
             self._batch.n_tokens = len(chunk)
-            self._check(self._lib.llama_decode(self.handle, self._batch))
+            row = -1 if watched is None else watched - at
+            with self._outputs(row, len(chunk)):
+                self._check(self._lib.llama_decode(self.handle, self._batch))
             self.cache.extend(chunk)
+            if 0 <= row < len(chunk):
+                seen = self._logits(row).copy()
         self._batch.n_tokens = 1
+        return seen
 
     def decode(self, token: int) -> None:
         """Append one token; the hot path of a reply. Raises Aborted."""
@@ -116,8 +124,7 @@ class Context:
         """Log-probabilities of the whole vocabulary (n_tokens,) float64 after output `row` of the last decode."""
         import numpy  # only scoring needs it; a chat does not wait for its import
 
-        pointer = self._lib.llama_get_logits_ith(self.handle, row)
-        logits = numpy.ctypeslib.as_array(pointer, (self.vocabulary.n_tokens,)).astype(numpy.float64)
+        logits = self._logits(row).astype(numpy.float64)
         logits -= logits.max()
         return logits - numpy.log(numpy.exp(logits).sum())
 
@@ -144,6 +151,26 @@ class Context:
             self._model = self.handle = None
 
     # -- parts ----------------------------------------------------------------------------------------------------
+
+    def _logits(self, row: int) -> Any:
+        """Logits (n_tokens,) float32 of one output; gone with the next decode."""
+        import numpy
+
+        return numpy.ctypeslib.as_array(self._lib.llama_get_logits_ith(self.handle, row), (self.vocabulary.n_tokens,))
+
+    @contextmanager
+    def _outputs(self, row: int, n_tokens: int) -> Iterator[None]:
+        """Have the next decode compute the logits of a token of the batch beside those of the last one."""
+        if not 0 <= row < n_tokens - 1:
+            yield
+            return
+        flags = (ctypes.c_int8 * n_tokens)()
+        flags[row] = flags[n_tokens - 1] = 1
+        self._batch.logits = ctypes.cast(flags, type(self._batch.logits))
+        try:
+            yield
+        finally:
+            self._batch.logits = type(self._batch.logits)()
 
     def _decode_all_outputs(self, tokens: list[int]) -> int:
         batch = self._lib.llama_batch_init(len(tokens), 0, 1)

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from assistant.engines import Likelihood, Menu, Picked, Prompt, Sampling
 from assistant.engines.context import Aborted, Context, Late
 from assistant.engines.encoder import Encoder, Reply
+from assistant.engines.ending import Endings
 from assistant.engines.grammar import compile_schema
 from assistant.engines.head_state import AT_LEAST_TOKENS, AT_MOST_BYTES, StateStore, head_key, head_text
 from assistant.engines.kv_cache import EncodedPrompt
@@ -49,6 +50,7 @@ class LlamaModel:
             raise
         self._encoder = Encoder(vocabulary, template)
         self._picker: Picker | None = None
+        self._endings: Endings | None = None
 
     @property
     def name(self) -> str:
@@ -96,7 +98,8 @@ class LlamaModel:
             reply = self._encoder.begin_reply(prompt.prefix)
             n_before = len(reply.tokens)
             try:
-                usage.cached_tokens = self._prefill(prompt, encoded, started_s + prompt.sampling.deadline_s)
+                deadline_s = started_s + prompt.sampling.deadline_s
+                usage.cached_tokens, usage.end_log_odds = self._prefill(prompt, encoded, deadline_s)
                 yield from self._decode(sampler, reply, prompt.sampling, turn, started_s)
             except Aborted:
                 usage.finish_reason = "cancelled"
@@ -150,14 +153,23 @@ class LlamaModel:
         if len(encoded.tokens) + reserve > self.n_context:
             raise PromptTooLong(encoded.per_message, self.n_context)
 
-    def _prefill(self, prompt: Prompt, encoded: EncodedPrompt, deadline_s: float) -> int:
-        """Compute what of the prompt is not in the cache; return how many tokens were."""
+    def _prefill(self, prompt: Prompt, encoded: EncodedPrompt, deadline_s: float) -> tuple[int, float | None]:
+        """Compute what of the prompt is not in the cache; return how many tokens were, and Usage.end_log_odds."""
         cache = self._context.cache
         cached = cache.prepare(prompt.conversation, encoded)
         if self._store is not None and encoded.head >= AT_LEAST_TOKENS and cached < encoded.head:
             cached = self._restore_head(self._store, prompt, encoded, deadline_s)
-        self._context.prefill(encoded.tokens[len(cache.tokens) :], deadline_s)
-        return cached
+        watched = None
+        if prompt.judges_end:
+            self._endings = self._endings or Endings(self._context.vocabulary)
+            watched = self._endings.last_word(prompt, encoded)
+        if watched is not None:
+            cache.truncate(min(len(cache.tokens), watched))
+        n_before = len(cache.tokens)
+        at = None if watched is None else watched - n_before
+        logits = self._context.prefill(encoded.tokens[n_before:], deadline_s, at)
+        log_odds = None if logits is None or self._endings is None else self._endings.log_odds(logits)
+        return min(cached, n_before), log_odds
 
     def _restore_head(self, store: StateStore, prompt: Prompt, encoded: EncodedPrompt, deadline_s: float) -> int:
         """Take the head's state from the store, or compute it and give it to the store. Returns the tokens saved."""

@@ -149,6 +149,8 @@ class RemoteLanguageModel:
                     first_s = first_s or now_s
                     usage.ttft_ms, usage.decode_ms = (first_s - started_s) * 1000, (now_s - first_s) * 1000
                     turn.mark("first_token")
+                    if message.end_log_odds is not None:
+                        usage.end_log_odds = message.end_log_odds
                     if not turn.cancelled:
                         yield message.text
                 elif isinstance(message, wire.HeadState):
@@ -301,7 +303,9 @@ class RemoteLanguageModel:
 def _question(prompt: Prompt) -> wire.Question:
     messages = [wire.Text(clean(m.id), str(m.role), clean(m.content)) for m in prompt.messages]
     prefix, schema = clean(prompt.prefix), prompt.schema
-    return wire.Question(messages, prompt.sampling, prefix, schema, prompt.conversation, prompt.plain)
+    return wire.Question(
+        messages, prompt.sampling, prefix, schema, prompt.conversation, prompt.plain, prompt.judges_end
+    )
 
 
 def _finish(turn: Turn, message: Any) -> None:

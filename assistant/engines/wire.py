@@ -49,6 +49,7 @@ class Question(msgspec.Struct, frozen=True):
     schema: dict[str, Any] | None
     conversation: str
     plain: bool
+    judges_end: bool
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
@@ -107,8 +108,11 @@ class Loaded(msgspec.Struct, frozen=True, tag=True):
 
 
 class Piece(msgspec.Struct, frozen=True, tag=True):
+    """`end_log_odds` comes with the first piece, see Usage."""
+
     id: int
     text: str
+    end_log_odds: float | None = None
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):

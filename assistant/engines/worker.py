@@ -186,7 +186,7 @@ def _answer(request: Any, model: LlamaModel, inbox: _Inbox, sender: wire.Sender)
         case wire.Generate(id=number, question=question):
             turn = inbox.turn(number)
             try:
-                _send_pieces(number, model.stream(_prompt(question), turn), sender)
+                _send_pieces(number, model.stream(_prompt(question), turn), turn, sender)
             finally:
                 inbox.finished(number)
             sender.send(wire.Done(number, turn.usage))
@@ -201,7 +201,7 @@ def _answer(request: Any, model: LlamaModel, inbox: _Inbox, sender: wire.Sender)
             raise EngineError(f"the model process was asked for {type(request).__name__} twice")
 
 
-def _send_pieces(number: int, texts: Iterator[str], sender: wire.Sender) -> None:
+def _send_pieces(number: int, texts: Iterator[str], turn: Turn, sender: wire.Sender) -> None:
     """The first texts at once, then no more often than the app has to be woken: whenever it runs, one of the cores that
     compute the next token waits for it."""
     from assistant.engines import wire
@@ -212,7 +212,7 @@ def _send_pieces(number: int, texts: Iterator[str], sender: wire.Sender) -> None
             held += text
             now_s = time.monotonic()
             if n_before < AT_ONCE or now_s - sent_s >= WAKE_EVERY_S:
-                sender.send(wire.Piece(number, held))
+                sender.send(wire.Piece(number, held, None if n_before else turn.usage.end_log_odds))
                 held, sent_s = "", now_s
     finally:
         if held:
@@ -232,7 +232,15 @@ def _prompt(question: wire.Question) -> Prompt:
     from assistant.engines import Prompt
 
     messages = [Message(Role(m.role), m.content, id=m.id) for m in question.messages]
-    return Prompt(messages, question.sampling, question.prefix, question.schema, question.conversation, question.plain)
+    return Prompt(
+        messages,
+        question.sampling,
+        question.prefix,
+        question.schema,
+        question.conversation,
+        question.plain,
+        question.judges_end,
+    )
 
 
 if __name__ == "__main__":
