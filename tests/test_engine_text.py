@@ -16,6 +16,7 @@ from assistant.engines.encoder import Reply
 from assistant.engines.kv_cache import common_prefix
 from assistant.engines.pieces import Text, loops
 from assistant.errors import EngineError, ModelRefusedError, PromptTooLong
+from assistant.turn import Turn
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -134,13 +135,15 @@ def test_the_first_text_goes_at_once_and_none_is_lost_when_the_reply_breaks(pipe
 
     def texts() -> Iterator[str]:
         yield "The "
-        assert receiver.receive(10) == wire.Piece(7, "The ")  # before the second was computed
+        assert receiver.receive(10) == wire.Piece(7, "The ", 2.5)  # before the second was computed
         yield "capital "
         yield "of "
         raise EngineError("broken")
 
+    turn = Turn()
+    turn.usage.end_log_odds = 2.5
     with pytest.raises(EngineError):
-        worker._send_pieces(7, texts(), sender)
+        worker._send_pieces(7, texts(), turn, sender)
     rest = ""
     while len(rest) < len("capital of "):
         rest += receiver.receive(10).text
