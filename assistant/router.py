@@ -38,7 +38,7 @@ from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, j
 from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
 from assistant.tools.unattended import FOR_A_WHILE, attended, reminding, routine
-from assistant.tools.wording import is_safe_guess, rewordings
+from assistant.tools.wording import forbidden, forbids, is_safe_guess, rewordings
 
 __all__ = ["MODEL", "MODEL_TOOL", "RULE", "Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed",
            "Reply", "Router", "refuse"]  # fmt: skip
@@ -69,7 +69,7 @@ class Router:
         started_s = time.perf_counter()
         found = self._by_rules(text, area) if self.use_rules and len(text) <= MAX_CHARS else []
         handled_by = RULE
-        if not found and chooser is not None and len(text) <= MAX_CHARS:
+        if not found and chooser is not None and len(text) <= MAX_CHARS and not forbids(text):
             chosen = list(chooser.choose(text, self.surroundings.home(), self.tools))
             found = [[c] for c in chosen]
             handled_by = MODEL_TOOL
@@ -122,6 +122,8 @@ class Router:
             found = self._by_rule(other, area)
             if found and (not guessed or is_safe_guess(found[0])):
                 return found
+        if forbidden(text):
+            return [[Call("nevermind", source="rules")]]
         each_time = routine(plain(text))
         wanted = next(iter(self._one(each_time, area)), None) if each_time else None
         if wanted and wanted.tool.startswith(("home.turn", "home.light", "home.position", "home.temp", "media.")):

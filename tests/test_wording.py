@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.home.model import simulated
-from assistant.router import MODEL
+from assistant.home.model import Home, simulated
+from assistant.router import MODEL, MODEL_TOOL
+from assistant.tools.calls import Call
+from assistant.tools.registry import Registry
 from assistant.tools.wording import nearest, rewordings
 from tool_bench import Bench
 
@@ -130,3 +132,49 @@ def test_kinds_and_bare_lengths(bench: Bench) -> None:
     bench.say("set an alarm for 6:30")
     bench.say("5 min")
     assert "06:30" in bench.say("do I have any alarms")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["don't turn off the lights yet", "please do not lock the front door", "Never open the garage door!",
+     "dont play music", "you should not unlock the door"],
+)  # fmt: skip
+def test_what_is_forbidden_is_not_done_by_the_rules_nor_by_a_model(bench: Bench, text: str) -> None:
+    """SmolLM2's adapter chose home.turn_off for the first of these with a probability of 0.99."""
+    assert bench.router.decide(text, Eager()).tool == "nevermind"
+    assert bench.say(text) == "All right."
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["don't worry about the lights", "turn on the desk lamp but don't turn on the floor lamp",
+     "mach das Licht nicht aus", "n'allume pas la lampe, ne bouge pas", "不要关灯"],
+)  # fmt: skip
+def test_no_model_chooses_where_something_is_not_to_be_done(bench: Bench, text: str) -> None:
+    assert bench.router.decide(text, Eager()).handled_by == MODEL
+
+
+@pytest.mark.parametrize(
+    "text", ["I don't have milk, put it on the list", "what should I not eat", "turn down the noise"]
+)
+def test_other_denials_are_left_to_the_model(bench: Bench, text: str) -> None:
+    assert bench.router.decide(text, Eager()).handled_by == MODEL_TOOL
+
+
+def test_reminders_not_to_forget_are_reminders(bench: Bench) -> None:
+    assert bench.decide("don't forget to remind me to call mom at 5").tool == "reminder.set"
+    assert bench.decide("don't let me forget to call mom at 5").tool == "reminder.set"
+
+
+def test_too_loud_is_quieter_and_a_remark_is_no_name(bench: Bench) -> None:
+    bench.say("play jazz on the office speaker")
+    assert bench.decide("it is way too loud").calls[0].arguments["up"] is False
+    assert bench.say("it's too cold") == "Which one: Thermostat, Bedroom Radiator?"
+    assert bench.decide("it's too late").handled_by == MODEL
+
+
+class Eager:
+    """A model that would turn everything off."""
+
+    def choose(self, text: str, home: Home, tools: Registry) -> list[Call]:
+        return [Call("home.turn_off", {"domain": "light"})]

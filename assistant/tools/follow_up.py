@@ -44,7 +44,11 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
     family = call.tool.partition(".")[0]
     if argument == "name":
         name = re.sub(r"^(?:the|my|that) (?:one )?", "", plain(text), flags=re.IGNORECASE)
-        return None if _COMMAND.match(name) else replace(call, arguments={**call.arguments, "name": name})
+        return (
+            None
+            if _COMMAND.match(name) or _REMARK.match(name)
+            else replace(call, arguments={**call.arguments, "name": name})
+        )
     if any(r.tool.partition(".")[0] == family for r in ruled(text, now)):
         return None  # "read that aloud" is no text to copy, "add tea to my list" no item
     told = re.sub(r"^(?:to|about|that) ", "", plain(text), flags=re.I) if argument == "message" else plain(text)
@@ -55,6 +59,9 @@ _MEASURED: Final = frozenset({"position", "percentage", "temperature", "brightne
 _COMMAND: Final = re.compile(
     r"(?:turn|switch|set|open|close|play|add|put|remind|wake|start|stop|lock|unlock|make|dim|pause|cancel|delete)\b",
     re.IGNORECASE,
+)
+_REMARK: Final = re.compile(
+    r"(?:it|that|this|i|he|she|we|they)(?:'s|'m|'re| (?:is|am|are|was|have|had|do))\b", re.IGNORECASE
 )
 _QUESTION: Final = re.compile(
     r"(?:who|what|when|where|which|whose|how|why|is|are|was|were|do|does|did|can|could|will|would|should|tell|show)\b",

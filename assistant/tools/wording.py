@@ -49,6 +49,31 @@ _CORRECTED: Final = ("home.turn_", "home.light", "home.position", "home.state", 
                      "timer.", "alarm.", "media.volume", "media.pause", "list.read")  # fmt: skip
 
 
+_NOT: Final = re.compile(
+    r"(?:^|[,;.:!] ?|\b(?:and|but|please|so|you) )(?:don'?t|do not|never|no need to|you (?:must|should)(?:n't| not))"
+    r"(?! (?:forget|let me forget|you|we|i|they)\b) "
+    r"|\b(?:nicht|niemals)\b|\bne \w+ pas\b|^no [a-z]+(?:es|as)\b|别|不要",
+    re.IGNORECASE,
+)
+_COMMANDED: Final = re.compile(
+    r"(?:ever )?(?:turn|switch|open|close|shut|lock|unlock|set|start|stop|play|pause|dim|raise|lower|mute|cancel|delete"
+    r"|add|remove|clear|ring|wake|remind)\b",
+    re.IGNORECASE,
+)
+
+
+def forbids(text: str) -> bool:
+    """Whether it says what is not to be done: no model shall choose a tool for that, as small ones do the thing."""
+    return _NOT.search(plain(text)) is not None
+
+
+def forbidden(text: str) -> bool:
+    """Whether all it says is that a command is not to be given: "don't turn off the lights yet"."""
+    words = plain(text)
+    match = _NOT.match(words)
+    return match is not None and _COMMANDED.match(words, match.end()) is not None
+
+
 def rewordings(text: str, home: Home) -> Iterator[tuple[str, bool]]:
     """(the text in other words, whether a typing error was guessed), the surest first."""
     words = plain(text)
