@@ -38,7 +38,7 @@ from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, j
 from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
 from assistant.tools.unattended import FOR_A_WHILE, attended, reminding, routine
-from assistant.tools.wording import forbidden, forbids, is_safe_guess, rewordings
+from assistant.tools.wording import NO_NAME, forbidden, forbids, is_safe_guess, rewordings
 
 __all__ = ["MODEL", "MODEL_TOOL", "RULE", "Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed",
            "Reply", "Router", "refuse"]  # fmt: skip
@@ -223,6 +223,7 @@ class Router:
             ):  # the name of nothing: all of a kind
                 matches = sentences.match(_ALL.sub("the ", plain(text), count=1), area) or matches
             matches = [m for m in matches if key(str(m.slots.get("name", ""))) != key(plain(text)) or m.reading < 3]
+            matches = [m for m in matches if m.reading < 3 or not NO_NAME.match(str(m.slots.get("name", "")))]
             if is_question(text):  # "is the sauna on" is no command to "is the sauna"
                 matches = [m for m in matches if m.reading < 3 or m.intent.startswith("HassGet")]
             calls = [one_meant(call, text) for match in matches if (call := call_of(match)) is not None]

@@ -24,6 +24,8 @@ def bench() -> Bench:
     [
         ("trun on the kithcen light", "home.turn_on", {"name": "Kitchen Light"}),
         ("turn of the kitchen light", "home.turn_off", {"name": "Kitchen Light"}),
+        ("leave the kitchen light on", "home.turn_on", {"name": "Kitchen Light"}),
+        ("keep the bedroom light off", "home.turn_off", {"name": "Bedroom Light"}),
         ("turn the desk lamp of", "home.turn_off", {"name": "Desk Lamp"}),
         ("set a timer for fiften minutes", "timer.start", {"minutes": 15}),
         ("pls turn the bedroom light on thx", "home.turn_on", {"name": "Bedroom Light"}),
@@ -137,7 +139,8 @@ def test_kinds_and_bare_lengths(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "text",
     ["don't turn off the lights yet", "please do not lock the front door", "Never open the garage door!",
-     "dont play music", "you should not unlock the door"],
+     "dont play music", "you should not unlock the door", "could you not open the blinds", "stop turning the lights on",
+     "avoid opening the garage"],
 )  # fmt: skip
 def test_what_is_forbidden_is_not_done_by_the_rules_nor_by_a_model(bench: Bench, text: str) -> None:
     """SmolLM2's adapter chose home.turn_off for the first of these with a probability of 0.99."""

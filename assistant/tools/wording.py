@@ -23,6 +23,7 @@ _REWORDED: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
         (r"^(what|how|where|who|when)s\b", r"\1's"),
+        (r"^(?:leave|keep) (.+) (on|off)$", r"turn \1 \2"),
         (r"\b(turn|switch) of\b(?! the (?:century|year|tide))", r"\1 off"),
         (r"^((?:turn|switch) (?:the |my |all )?[\w ]+) of$", r"\1 off"),
         (rf"^(?:did|have|has) {_SOMEBODY} (?:turn|switch|turned|switched) (on|off) (.+)$", r"is \2 \1"),
@@ -50,16 +51,24 @@ _CORRECTED: Final = ("home.turn_", "home.light", "home.position", "home.state", 
 
 
 _NOT: Final = re.compile(
-    r"(?:^|[,;.:!] ?|\b(?:and|but|please|so|you) )(?:don'?t|do not|never|no need to|you (?:must|should)(?:n't| not))"
+    r"(?:^|[,;.:!] ?|\b(?:and|but|please|so|you) )"
+    r"(?:don'?t|do not|never|not|no need to|you (?:must|should)(?:n't| not))"
     r"(?! (?:forget|let me forget|you|we|i|they)\b) "
+    r"|^(?:stop|quit|avoid) (?=(?:turning|switching|opening|closing|locking|unlocking|dimming)\b)"
     r"|\b(?:nicht|niemals)\b|\bne \w+ pas\b|^no [a-z]+(?:es|as)\b|别|不要",
     re.IGNORECASE,
 )
 _COMMANDED: Final = re.compile(
     r"(?:ever )?(?:turn|switch|open|close|shut|lock|unlock|set|start|stop|play|pause|dim|raise|lower|mute|cancel|delete"
-    r"|add|remove|clear|ring|wake|remind)\b",
+    r"|add|remove|clear|ring|wake|remind"
+    r"|turning|switching|opening|closing|locking|unlocking|dimming)\b",
     re.IGNORECASE,
 )
+
+
+NO_NAME: Final = re.compile(
+    r"(?:leave|keep|stop|quit|avoid|without|if|when)\b", re.IGNORECASE
+)  # begins no device's name
 
 
 def forbids(text: str) -> bool:
