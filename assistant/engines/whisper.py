@@ -168,7 +168,7 @@ class WhisperTranscriber:
 
 def repeats(text: str, most_compressible: float = 2.4) -> bool:
     """Whether a text goes in circles: its tail comes three times, or all of it zips too well."""
-    words = text.lower().split()
+    words = _bare(text.split())
     for size in range(1, len(words) // 3 + 1):
         if words[-size:] == words[-2 * size : -size] == words[-3 * size : -2 * size]:
             return size > 1 or len(words) >= 5
@@ -183,11 +183,16 @@ def once(text: str, copies: int = 2) -> str:
     On a short window the decoder often begins the sentence again instead of ending; what it wrote first is right.
     """
     written = text.split()
-    words = [word.strip(".,!?;:").lower() for word in written]
+    words = _bare(written)
     for size in range(3, len(words) // 2 + 1):
         if all(word == words[at % size] for at, word in enumerate(words)):
             return " ".join(written[:size]) if len(words) < (copies + 1) * size else text  # a loop, and may be noise
     return text
+
+
+def _bare(words: Sequence[str]) -> list[str]:
+    """Without case and punctuation: the last copy of a repetition often lacks its full stop."""
+    return [word.strip(".,!?;:").lower() for word in words]
 
 
 def _most_tokens(speech_s: float) -> int:
