@@ -12,7 +12,7 @@ Minutes on one core. The result is a good file by itself, and the starting point
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from quantize.grids import BLOCK, Grid, blocks, dequantise, search_scales, to_half
 from quantize.precision import Precision, products_in
-from quantize.topology import Model, block_list, linear_at
+from quantize.statistics import embedding_curvature
+from quantize.topology import Model, block_list, linear_at, tied_embedding
 
 # The order in which a block uses its linears: members of a group share an input, and see earlier groups quantised.
 GROUPS = (
@@ -31,6 +32,9 @@ GROUPS = (
     ("mlp.gate_proj", "mlp.up_proj"),
     ("mlp.down_proj",),
 )
+# How strongly targets are pulled towards the original weights, relative to the mean power of the inputs.
+RIDGE = 0.1
+ROWS = 4096  # of an embedding at a time: rows are independent, and so many fit into a cache
 Output = Callable[[nn.Module, Tensor], Tensor]  # of a block, given its input
 # Where the residual stream can be read before the group's output is added to it: the input of this module.
 RESIDUAL_BEFORE = {"self_attn.o_proj": "input_layernorm", "mlp.down_proj": "post_attention_layernorm"}
@@ -43,9 +47,13 @@ class Compensated:
     masters: Tensor
     scales: Tensor
 
+    def codes(self, grid: Grid) -> Tensor:
+        """What the file holds, (n_out, n_in / 32, 32) uint8."""
+        return grid.codes(blocks(self.masters) / _safe(self.scales))
+
     def values(self, grid: Grid) -> Tensor:
         """What the file holds, dequantised, (n_out, n_in)."""
-        return dequantise(grid.codes(blocks(self.masters) / _safe(self.scales)), self.scales, grid)
+        return dequantise(self.codes(grid), self.scales, grid)
 
 
 def compensate(target: Tensor, hessian: Tensor, grid: Grid, n_sweeps: int = 3, damping: float = 0.01) -> Compensated:
@@ -126,22 +134,31 @@ def _sweep(target: Tensor, hessian: Tensor, codes: Tensor, scales: Tensor, grid:
 def compensate_model(
     model: Model,
     samples: Tensor,
-    grid: Grid,
-    ridge: float = 0.1,
+    grids: Mapping[str, Grid],
+    embedding: Grid | None = None,
     precision: Precision = "auto",
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Compensated]:
-    """Quantise every block linear of `model` IN PLACE; `samples` are token ids, shape (n_samples, length).
+    """Quantise every block linear of `model` IN PLACE, each to its grid in `grids` (by module path), and before them
+    the tied embedding if there is a grid for it. `samples` are token ids, shape (n_samples, length).
 
-    `ridge` pulls the targets towards the original weights, relative to the mean power of the inputs. `precision` is
-    that of the passes through the blocks; what is learnt from them is float32. Returns masters and scales by module
-    path; the model afterwards holds the quantised values.
+    `precision` is that of the passes through the blocks; what is learnt from them is float32. Returns masters and
+    scales by module path; the model afterwards holds the quantised values.
     """
     found: dict[str, Compensated] = {}
     layers = block_list(model)
     names = {module: name for name, module in model.named_modules()}
     original, arguments = _inputs_of_first_block(model, samples)
     distorted = [state.clone() for state in original]
+    if embedding is not None:
+        table = tied_embedding(model)
+        with torch.no_grad():
+            curvature = embedding_curvature(model, samples, precision)
+            parts = [compensate(rows, curvature, embedding) for rows in table.weight.detach().split(ROWS)]
+            masters, scales = (torch.cat(x) for x in zip(*((p.masters, p.scales) for p in parts), strict=True))
+            found[names[table]] = Compensated(masters, scales)
+            table.weight.copy_(found[names[table]].values(embedding))
+        distorted, _ = _inputs_of_first_block(model, samples)
     output = partial(_output, arguments=arguments, precision=precision)
     with torch.no_grad():
         for done, block in enumerate(layers, start=1):
@@ -152,7 +169,8 @@ def compensate_model(
                 moments = _moments(block, group[0], exact, distorted, output)
                 for path in group:
                     layer = linear_at(block, path)
-                    target = moments.target(layer.weight, ridge)
+                    target = moments.target(layer.weight)
+                    grid = grids[names[layer]]
                     result = compensate(target, moments.hessian, grid)
                     found[names[layer]] = result
                     layer.weight.copy_(result.values(grid))
@@ -170,10 +188,10 @@ class _Moments:
     cross: Tensor
     lost: Tensor | None
 
-    def target(self, weight: Tensor, ridge: float) -> Tensor:
+    def target(self, weight: Tensor) -> Tensor:
         """The weights that best turn the distorted inputs into the original outputs."""
         right = weight @ self.cross if self.lost is None else weight @ self.cross + self.lost
-        strength = ridge * self.hessian.diagonal().mean()
+        strength = RIDGE * self.hessian.diagonal().mean()
         damped = self.hessian + torch.eye(len(self.hessian)) * strength
         solved: Tensor = torch.linalg.solve(damped, (right + strength * weight).T)
         return solved.T.contiguous()

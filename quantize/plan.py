@@ -11,7 +11,7 @@ budget is spent. With `slowness` a byte is priced by the time it takes to read: 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -106,7 +106,21 @@ def _gain(low: Choice, high: Choice, slowness: Mapping[str, float]) -> float:
 def tensor_types(plan: Mapping[str, Choice], architecture: str, n_layers: int) -> dict[str, str]:
     """The plan as `llama_quantise.Options.types`: an exact pattern for each tensor."""
     rename = tensor_names(architecture, n_layers)
-    return {f"^{rename(name).replace('.', '[.]')}[.]weight$": choice.kind for name, choice in plan.items()}
+    return {_pattern(rename(name)): choice.kind for name, choice in plan.items()}
+
+
+def _pattern(tensor: str) -> str:
+    return f"^{tensor.replace('.', '[.]')}[.]weight$"
+
+
+def planned_grids(types: Mapping[str, str], names: Iterable[str], architecture: str, n_layers: int) -> dict[str, Grid]:
+    """The inverse of `tensor_types`: the grid of each module path. Raises UsageError if the plan leaves one out."""
+    rename = tensor_names(architecture, n_layers)
+    kinds = {name: types.get(_pattern(rename(name)), "") for name in names}
+    missing = [name for name, kind in kinds.items() if kind not in GRIDS]
+    if missing:
+        raise UsageError(f"the plan has no format for {missing[0]}: was it made for another model?")
+    return {name: GRIDS[kind] for name, kind in kinds.items()}
 
 
 def repacked_share(

@@ -9,6 +9,7 @@ the whole vocabulary, the teacher being the model itself before quantisation (QA
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch.nn.functional import linear
 
 from quantize.compensate import Compensated
 from quantize.grids import Grid, blocks, search_scales, to_half
-from quantize.topology import Model, block_linears
+from quantize.topology import Model, block_linears, tied_embedding
 
 
 class OnGrid(torch.autograd.Function):
@@ -110,20 +111,25 @@ def nearest_start(weight: Tensor, grid: Grid) -> Compensated:
 
 
 def put_on_grid(
-    model: Model, grid: Grid, starts: dict[str, Compensated], embedding: Grid | None, margin: float = 0.5
+    model: Model,
+    grids: Mapping[str, Grid],
+    starts: dict[str, Compensated],
+    embedding: Grid | None,
+    margin: float = 0.5,
 ) -> dict[str, GridWeight]:
-    """Replace the block linears of `model` in place, and the tied embedding when a grid for it is given.
+    """Replace the block linears of `model` in place, each by its grid in `grids`, and the tied embedding when a grid
+    for it is given.
 
     Layers without an entry in `starts` start from plain rounding. Returns the grid weights by transformers weight
     name.
     """
     found: dict[str, GridWeight] = {}
     for name, layer in block_linears(model).items():
-        weight = GridWeight(starts.get(name) or nearest_start(layer.weight, grid), grid, margin)
+        weight = GridWeight(starts.get(name) or nearest_start(layer.weight, grids[name]), grids[name], margin)
         _replace(model, name, GridLinear(weight, layer.bias))
         found[f"{name}.weight"] = weight
     if embedding is not None:
-        table = model.get_input_embeddings()
+        table = tied_embedding(model)
         name = next(n for n, m in model.named_modules() if m is table)
         weight = GridWeight(starts.get(name) or nearest_start(table.weight, embedding), embedding, margin)
         head = next(n for n, m in model.named_modules() if m is model.get_output_embeddings())

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from quantize.formulas import entropy_bits
 from quantize.gguf_io import tensor_names
+from quantize.precision import Precision, products_in
 from quantize.topology import Model, block_linears, block_list
 
 _KEPT_ROWS = 512  # activations kept for the entropy's histograms, spread over all samples
@@ -76,6 +77,46 @@ def gather(
         model.zero_grad(set_to_none=True)
         report(done, len(samples))
     return watch.finish(samples.numel())
+
+
+@torch.enable_grad()
+def embedding_curvature(model: Model, samples: Tensor, precision: Precision = "auto", seed: int = 0) -> Tensor:
+    """How an error e in a row of the tied embedding raises the KL divergence: as e^T C e, C of shape (hidden, hidden).
+
+    The table is read twice. As the last layer, e moves the logit of its token by e x, x being the last hidden state;
+    as the first, it moves the residual stream by e wherever the token stands, and the loss by e g. A token is as
+    often guessed as it stands, so both weigh alike, and C = E[x x^T] + E[g g^T] serves every row.
+    """
+    table, head = model.get_input_embeddings(), model.get_output_embeddings()
+    curvature = torch.zeros(table.weight.shape[1], table.weight.shape[1])
+    model.requires_grad_(False)
+    ends: list[Tensor] = []
+
+    def first(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        ends.append(output.detach().requires_grad_())
+        return ends[-1]
+
+    def last(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        ends.append(args[0].detach().float())
+
+    handles = [table.register_forward_hook(first), head.register_forward_pre_hook(last)]
+    generator = torch.Generator().manual_seed(seed)
+    try:
+        for sample in samples:
+            ends.clear()
+            with products_in(precision, sample.device):
+                logits = model(input_ids=sample[None], use_cache=False).logits[0].float()
+            drawn = torch.multinomial(logits.detach().softmax(-1), 1, generator=generator)[:, 0]
+            nn.functional.cross_entropy(logits, drawn, reduction="sum").backward()  # type: ignore[no-untyped-call]
+            gradient = ends[0].grad
+            assert gradient is not None  # noqa: S101 - narrows the type
+            for rows in (ends[1][0], gradient[0]):
+                curvature.addmm_(rows.T, rows)
+    finally:
+        for handle in handles:
+            handle.remove()
+        model.requires_grad_(True)
+    return curvature / samples.numel()
 
 
 class _Watch:

@@ -14,6 +14,8 @@ from optimum.gptq.utils import get_block_name_with_pattern, get_layers
 from optimum.utils import NormalizedConfigManager
 from torch import nn
 
+from assistant.errors import UsageError
+
 # A transformers model. Its attributes depend on the architecture, so no static type describes it.
 Model = Any
 
@@ -71,6 +73,15 @@ def linear_at(block: nn.Module, path: str) -> nn.Linear:
     if not isinstance(layer, nn.Linear):
         raise TypeError(f"{path} is a {type(layer).__name__}, not a linear layer")
     return layer
+
+
+def tied_embedding(model: Model) -> nn.Module:
+    """The embedding whose table is the last layer too. Raises UsageError where the last layer has its own."""
+    table = model.get_input_embeddings()
+    if model.get_output_embeddings().weight is not table.weight:
+        raise UsageError("only an embedding that is the last layer too can be put on a grid; this model has two tables")
+    found: nn.Module = table
+    return found
 
 
 def parameter_bytes(model: Model) -> int:

@@ -46,7 +46,7 @@ def test_packed_bytes_read_back_as_the_trained_values(name: str) -> None:
     assert packed.data.nbytes * 8 / weight().numel() == grid.bits_per_weight
 
 
-@pytest.mark.parametrize("name", ["Q4_0", "Q8_0"])
+@pytest.mark.parametrize("name", UNIFORM)
 def test_whole_file_is_byte_equal_to_llama_cpps_own_quantiser(name: str, tmp_path: Path) -> None:
     source = write_tiny(tmp_path / "f32.gguf")
     llama_quantise(source, tmp_path / "theirs.gguf", name, Options(embedding=name, pure=True))
@@ -89,6 +89,19 @@ def test_error_feedback_beats_rounding_where_inputs_are_correlated_and_sweeps_he
     swept = output_error(compensate(w, hessian, grid, n_sweeps=3).values(grid))
     assert swept < feedback < plain
     result = compensate(w, hessian, grid)
+    assert torch.equal(dequantise(*quantise(result.masters, result.scales, grid), grid), result.values(grid))
+
+
+@pytest.mark.parametrize("name", [*UNIFORM, "IQ4_NL"])
+def test_feedback_on_every_grid_leaves_less_error_than_searched_scales(name: str) -> None:
+    w, grid = weight(64, 128), GRIDS[name]
+    mixing = torch.randn(128, 128, generator=torch.Generator().manual_seed(1)) / 8
+    x = torch.randn(2000, 128, generator=torch.Generator().manual_seed(2)) @ (mixing + 0.3)
+    hessian = x.T @ x / len(x)
+    result = compensate(w, hessian, grid)
+    plain = dequantise(*quantise(w, search_scales(w, grid), grid), grid)
+    errors = [float(((v - w) @ hessian * (v - w)).sum()) for v in (result.values(grid), plain)]
+    assert errors[0] < 0.5 * errors[1]
     assert torch.equal(dequantise(*quantise(result.masters, result.scales, grid), grid), result.values(grid))
 
 

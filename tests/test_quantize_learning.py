@@ -21,8 +21,8 @@ from quantize.precision import Precision, matrix_type
 from quantize.runtime import Sampler, open_runtime
 from quantize.source import load_source
 from quantize.stages.training import write_float
-from quantize.statistics import Statistics, gather
-from quantize.topology import block_linears, topology
+from quantize.statistics import Statistics, embedding_curvature, gather
+from quantize.topology import block_linears, tied_embedding, topology
 from quantize.train import Run, Schedule, batches, train
 from quantize.vocabulary import prune_vocabulary
 from quantize_tiny import FFN, HIDDEN, KV_HEADS, N_LAYERS, vocabulary, write_tiny
@@ -173,6 +173,23 @@ def test_statistics_match_a_direct_computation(tiny: Path, samples: torch.Tensor
     assert statistics.fisher[name].shape == (HIDDEN,)
 
 
+def test_the_curvature_of_a_tied_embedding_is_that_of_both_its_uses(tiny: Path, samples: torch.Tensor) -> None:
+    model = load_source(tiny).eval()
+    generator, expected = torch.Generator().manual_seed(5), torch.zeros(HIDDEN, HIDDEN)
+    for sample in samples:  # by another way in: the embedded tokens as the model's input
+        embedded = model.get_input_embeddings()(sample).detach().requires_grad_()
+        said = model(inputs_embeds=embedded[None], output_hidden_states=True)
+        drawn = torch.multinomial(said.logits[0].detach().softmax(-1), 1, generator=generator)[:, 0]
+        (gradient,) = torch.autograd.grad(
+            torch.nn.functional.cross_entropy(said.logits[0], drawn, reduction="sum"), embedded
+        )
+        last = said.hidden_states[-1][0].detach()  # behind the final norm
+        expected += (last.T @ last + gradient.T @ gradient) / samples.numel()
+    found = embedding_curvature(model, samples, "float32", seed=5)
+    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.max()))
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+
+
 def test_statistics_survive_a_round_trip_and_name_the_importance_matrix(statistics: Statistics, tmp_path: Path) -> None:
     statistics.save(tmp_path / "s.safetensors")
     again = Statistics.load(tmp_path / "s.safetensors")
@@ -275,6 +292,19 @@ def test_plan_patterns_name_exactly_one_tensor_each(tiny: Path, statistics: Stat
     names = [f"blk.{i}.{part}.weight" for i in range(N_LAYERS) for part in ("attn_q", "attn_v", "ffn_down", "ffn_up")]
     for name in names:
         assert sum(bool(re.search(pattern, name)) for pattern in patterns) == 1
+    grids = plan.planned_grids(patterns, chosen, "llama", N_LAYERS)
+    assert {name: grid.name for name, grid in grids.items()} == {name: c.kind for name, c in chosen.items()}
+    patterns.popitem()
+    with pytest.raises(UsageError, match="made for another model"):
+        plan.planned_grids(patterns, chosen, "llama", N_LAYERS)
+
+
+def test_an_embedding_that_is_not_the_last_layer_is_not_put_on_a_grid(tiny: Path) -> None:
+    model = load_source(tiny)
+    assert tied_embedding(model) is model.get_input_embeddings()
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    with pytest.raises(UsageError, match="two tables"):
+        tied_embedding(model)
 
 
 # Vocabulary

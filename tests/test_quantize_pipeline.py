@@ -10,16 +10,22 @@ import time
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="the training stages need the extra: pip install 'homebody[quantize]'")
 pytest.importorskip("gguf", reason="reading and writing GGUF needs the extra: pip install 'homebody[quantize]'")
 
+import gguf
 import torch
 
 from assistant.errors import AlreadyRunningError, NotEnoughMemoryError, UsageError
+from quantize.evaluate import compare_many
+from quantize.gguf_io import open_gguf
+from quantize.grids import GRIDS
 from quantize.recipe import Recipe, Step, read_recipe
 from quantize.runner import Outcome, run_recipe
+from quantize.stages.on_grid import tensors_to_starts
 from quantize_tiny import write_tiny
 
 torch.set_num_threads(1)  # threads that spin at barriers make a busy machine slower
@@ -133,6 +139,41 @@ def test_plan_prune_and_vocabulary_stages_follow_each_other(
     done = run_recipe(Recipe("all", "tiny", stages), tiny, tmp_path, lambda line: None).folders
     sizes = {name: (done[name] / "model.gguf").stat().st_size for name in ("mixed", "distil", "prune-vocabulary")}
     assert sizes["prune-vocabulary"] <= sizes["mixed"] < 500_000 < sizes["distil"] < tiny.stat().st_size
+
+
+def test_a_mixed_plan_is_rounded_with_feedback_and_trained_in_the_formats_it_names(
+    tiny: Path, undisturbed: tuple[Outcome, list[str]], tmp_path: Path
+) -> None:
+    folders = undisturbed[0].folders
+    given = {"packs": str(folders["packs"]), "precision": "float32"}
+    kinds = ["Q4_0", "IQ4_NL", "Q5_0", "Q8_0"]
+    statistics = str(folders["calibrate"])
+    stages = [
+        Step("plan", "", {"budget_mb": 0.34, "kinds": kinds, "embedding": "Q5_0", "statistics": statistics}),
+        Step("compensate", "", {"plan": "plan", "n_samples": 8, "length": 64, **given}),
+        Step("quantise", "rival", {"model": "source", "plan": "plan", "statistics": statistics}),
+        Step("qad", "", {"plan": "plan", "start": "compensate", **given, **TRAINING}),
+    ]
+    done = run_recipe(Recipe("mixed", "tiny", stages), tiny, tmp_path, lambda line: None).folders
+    files = {name: done[name] / "model.gguf" for name in ("compensate", "rival", "qad")}
+    tensors = {name: {t.name: t for t in open_gguf(file).tensors} for name, file in files.items()}
+    types = {name: {n: t.tensor_type.name for n, t in found.items()} for name, found in tensors.items()}
+    assert types["compensate"] == types["qad"] == types["rival"]  # as llama.cpp understands the same plan
+    assert len(set(types["rival"].values())) >= 4
+    assert {file.stat().st_size for file in files.values()} == {files["rival"].stat().st_size}
+
+    starts = tensors_to_starts(done["compensate"] / "starts.safetensors")
+    for path, name in (
+        ("model.embed_tokens", "token_embd.weight"),
+        ("model.layers.1.mlp.down_proj", "blk.1.ffn_down.weight"),
+    ):
+        tensor = tensors["compensate"][name]
+        held = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+        assert np.array_equal(held, starts[path].values(GRIDS[tensor.tensor_type.name]).numpy())
+
+    text = folders["packs"] / "training.jsonl"
+    feedback, rival = compare_many([files["compensate"], files["rival"]], tiny, text, 600)
+    assert feedback.kld.mean() < 0.8 * rival.kld.mean()
 
 
 def test_the_teachers_likeliest_tokens_are_kept_and_a_crash_does_not_ask_for_them_again(

@@ -33,7 +33,8 @@ _CELLS = ("kld", "standard_error", "difference", "standard_error_of_difference")
 
 
 class Study(Stage, frozen=True):
-    """table.json and table.md of one comparison. `n_steps` is the budget of healing, the same for every row."""
+    """table.json and table.md of one comparison. `n_steps` is the budget of healing, the same for every row; `n_cuts`
+    are those of the iterative schedule."""
 
     compare: Literal["ffn", "heads", "layers", "quantisers", "losses", "schedules"]
     statistics: str = "calibrate"
@@ -44,6 +45,7 @@ class Study(Stage, frozen=True):
     rate: float = 1e-4
     ffn_width: int = 1280
     n_layers: int = 2
+    n_cuts: int = 2
 
     def inputs(self) -> list[str]:
         return [self.statistics, self.packs]
@@ -154,7 +156,8 @@ def _quantisers(study: Study, bench: Bench, found: Statistics, place: Place) -> 
             yield f"{kind} {label}", bench.divergence(model)
         model = copy.deepcopy(bench.model)
         samples = batches(bench.training, 16, 512, place.seed)(0)
-        compensate_model(model, samples, grid, report=lambda done, total: place.report(f"layer {done}/{total}"))
+        grids = dict.fromkeys(block_linears(model), grid)
+        compensate_model(model, samples, grids, report=lambda done, total: place.report(f"layer {done}/{total}"))
         yield f"{kind} error feedback", bench.divergence(model)
 
 
@@ -168,17 +171,18 @@ def _losses(study: Study, bench: Bench, found: Statistics, place: Place) -> Iter
 
 
 def _schedules(study: Study, bench: Bench, found: Statistics, place: Place) -> Iterator[Row]:
-    """One cut and all healing after it, against two cuts with half of the healing after each: equal size and tokens."""
+    """One cut and all healing after it, against several with a part of it after each: equal size and tokens."""
     once = _pruned(study, bench, found, "gradient", 0)
     bench.heal(once, study, place, Distil(), study.n_steps, "one-shot")
     yield "one-shot", bench.divergence(once)
-    twice = copy.deepcopy(bench.model)
+    often = copy.deepcopy(bench.model)
     full = bench.model.config.intermediate_size
-    for step, width in enumerate(((full + study.ffn_width) // 2 // 32 * 32, study.ffn_width), start=1):
-        scores = pruning.ffn_scores(twice, found if step == 1 else _again(twice, bench), "gradient")
-        pruning.prune_ffn(twice, scores, width)
-        bench.heal(twice, study, place, Distil(), study.n_steps // 2, f"iterative-{step}")
-    yield "iterative", bench.divergence(twice)
+    for cut in range(1, study.n_cuts + 1):
+        width = (full - (full - study.ffn_width) * cut // study.n_cuts) // 32 * 32
+        scores = pruning.ffn_scores(often, found if cut == 1 else _again(often, bench), "gradient")
+        pruning.prune_ffn(often, scores, width)
+        bench.heal(often, study, place, Distil(), study.n_steps // study.n_cuts, f"iterative-{cut}")
+    yield "iterative", bench.divergence(often)
 
 
 def _again(model: Model, bench: Bench) -> Statistics:

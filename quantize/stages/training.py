@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,28 +9,33 @@ import msgspec
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from quantize import losses
-from quantize.compensate import Compensated, compensate_model
-from quantize.gguf_io import Array, Packed, export_tensors, open_gguf, pack, write_gguf
-from quantize.grids import GRIDS
-from quantize.llama_quantise import FILE_TYPES
+from quantize.compensate import compensate_model
+from quantize.gguf_io import export_tensors, open_gguf, pack, write_gguf
+from quantize.grids import GRIDS, Grid
 from quantize.precision import Precision
-from quantize.qad import GridWeight, Rates, parameter_groups, put_on_grid
+from quantize.qad import Rates, parameter_groups, put_on_grid
 from quantize.runner import Place, Stage
 from quantize.source import load_source
+from quantize.stages.on_grid import export_on_grid, read_plan, starts_to_tensors, tensors_to_starts
 from quantize.teacher import CachedTeacher
-from quantize.topology import Model, topology
+from quantize.topology import Model, block_linears, topology
 from quantize.train import Loss, Run, Schedule, batches, train
 
 GridName = Literal["Q4_0", "Q5_0", "Q8_0", "IQ4_NL"]
 
 
 class Compensate(Stage, frozen=True):
-    """Round with error feedback (compensate.py): starts.safetensors, the starting point of `qad`."""
+    """Round with error feedback (compensate.py): model.gguf, and starts.safetensors, the starting point of `qad`.
+
+    All blocks go to `grid` and the embedding is stored in Q8_0; or, with `plan`, every tensor goes to the format that
+    stage chose.
+    """
 
     grid: GridName = "Q4_0"
+    plan: str = ""
     model: str = "source"
     packs: str = "packs"
     n_samples: int = 24
@@ -39,23 +43,35 @@ class Compensate(Stage, frozen=True):
     precision: Precision = "auto"
 
     def inputs(self) -> list[str]:
-        return [self.model, self.packs]
+        return [n for n in (self.model, self.packs, self.plan) if n]
 
     def memory_bytes(self, place: Place) -> int:
-        return 3 * float32_bytes(place.model(self.model))
+        return 4 * float32_bytes(place.model(self.model))
 
     def run(self, place: Place) -> None:
-        model = load_source(place.model(self.model)).eval()
+        template = place.model(self.model)
+        model = load_source(template).eval()
         tokens = load_tokens(place.result(self.packs, "tokens.npy"))
         samples = batches(tokens, self.n_samples, self.length, place.seed)(0)
+        grids = dict.fromkeys(block_linears(model), GRIDS[self.grid])
+        embedding: Grid | None = None
+        if self.plan:
+            grids, embedding = read_plan(place.result(self.plan, "plan.json"), model, template)
         found = compensate_model(
             model,
             samples,
-            GRIDS[self.grid],
+            grids,
+            embedding,
             precision=self.precision,
             report=lambda done, total: place.report(f"layer {done}/{total}"),
         )
         save_file(starts_to_tensors(found), place.folder / "starts.safetensors")
+        packed = {}
+        for name, rounded in found.items():
+            grid = grids.get(name) or embedding
+            assert grid is not None  # noqa: S101 - narrows the type: only the embedding is not in `grids`
+            packed[f"{name}.weight"] = pack(rounded.codes(grid).numpy(), rounded.scales.numpy(), grid.name)
+        export_on_grid(model, packed, template, place.folder / "model.gguf")
 
 
 class Training(Stage, frozen=True):
@@ -108,12 +124,14 @@ class Qad(Training, frozen=True):
 
     `start` names a `compensate` stage or another `qad` to go on from, or is empty for plain rounding. `embedding`
     puts the tied embedding on a grid and trains it too; without it the embedding is stored in Q8_0 and stays as it
-    is. `top_k` keeps the teacher's so many likeliest tokens on disk (teacher.py) and learns from those; 0 asks the
-    teacher for all of them at every step. Rates and `margin`: see qad.Rates and qad.GridWeight.
+    is. `plan` replaces `grid` and `embedding` by the formats that stage chose. `top_k` keeps the teacher's so many
+    likeliest tokens on disk (teacher.py) and learns from those; 0 asks the teacher for all of them at every step.
+    Rates and `margin`: see qad.Rates and qad.GridWeight.
     """
 
     grid: GridName = "Q4_0"
     embedding: GridName | None = None
+    plan: str = ""
     start: str = ""
     teacher: str = ""
     top_k: int = 0
@@ -123,22 +141,28 @@ class Qad(Training, frozen=True):
     rate_norm: float = 3e-4
 
     def inputs(self) -> list[str]:
-        return [n for n in (self.model, self.packs, self.start, self.teacher) if n]
+        return [n for n in (self.model, self.packs, self.plan, self.start, self.teacher) if n]
 
     def run(self, place: Place) -> None:
         student = load_source(place.model(self.model))
         starts = tensors_to_starts(place.result(self.start, "starts.safetensors")) if self.start else {}
         if self.start and place.result(self.start, "norms.safetensors").exists():
             student.load_state_dict(load_file(place.result(self.start, "norms.safetensors")), strict=False)
+        grids = dict.fromkeys(block_linears(student), GRIDS[self.grid])
         embedding = GRIDS[self.embedding] if self.embedding else None
-        weights = put_on_grid(student, GRIDS[self.grid], starts, embedding, self.margin)
+        if self.plan:
+            grids, embedding = read_plan(place.result(self.plan, "plan.json"), student, place.model(self.model))
+        weights = put_on_grid(student, grids, starts, embedding, self.margin)
         groups = parameter_groups(student, Rates(self.rate_place, self.rate_scale, self.rate_norm))
 
         self.train(place, student.to(place.crew.device), groups, self._loss(place, student))
         if not place.crew.leads:
             return
-        template = place.model(self.model)
-        export_on_grid(student, weights, self.grid, template, place.folder / "model.gguf")
+        packed = {}
+        for name, weight in weights.items():
+            codes, scales = weight.packed()
+            packed[name] = pack(codes.numpy(), scales.numpy(), weight.grid.name)
+        export_on_grid(student, packed, place.model(self.model), place.folder / "model.gguf")
         save_file(
             starts_to_tensors({n.removesuffix(".weight"): w.as_start() for n, w in weights.items()}),
             place.folder / "starts.safetensors",
@@ -235,48 +259,6 @@ def vocabulary_size(path: Path) -> int:
     if path.is_dir():
         return int(msgspec.json.decode((path / "config.json").read_bytes())["vocab_size"])
     return next(int(t.shape[1]) for t in open_gguf(path).tensors if t.name == "token_embd.weight")
-
-
-def starts_to_tensors(starts: dict[str, Compensated]) -> dict[str, Tensor]:
-    pairs: Iterator[tuple[str, Tensor]] = (
-        (f"{name}.{part}", tensor.contiguous())
-        for name, start in starts.items()
-        for part, tensor in (("masters", start.masters), ("scales", start.scales))
-    )
-    return dict(pairs)
-
-
-def tensors_to_starts(path: Path) -> dict[str, Compensated]:
-    tensors = load_file(path)
-    names = [name.removesuffix(".masters") for name in tensors if name.endswith(".masters")]
-    return {name: Compensated(tensors[f"{name}.masters"], tensors[f"{name}.scales"]) for name in names}
-
-
-def export_on_grid(student: Model, weights: dict[str, GridWeight], grid: str, template: Path, target: Path) -> None:
-    """Write the student exactly as trained: codes and scales as they are, norms in float32, a frozen embedding in
-    Q8_0."""
-    packed: dict[str, Packed] = {}
-    plain: dict[str, Array] = {}
-    for name, weight in weights.items():
-        codes, scales = weight.packed()
-        packed[name] = pack(codes.numpy(), scales.numpy(), weight.grid.name)
-        plain[name] = np.empty(0, np.float32)
-    for name, parameter in student.named_parameters():
-        if parameter.ndim == 1 and not name.endswith(("place", "scale_gain")):
-            plain[name] = parameter.detach().numpy()
-    table = student.get_input_embeddings().weight
-    if isinstance(table, nn.Parameter):
-        name = next(n for n, p in student.named_parameters() if p is table)
-        from quantize.grids import quantise, reference_scales
-
-        codes, scales = quantise(table.detach(), reference_scales(table.detach(), GRIDS["Q8_0"]), GRIDS["Q8_0"], True)
-        packed[name], plain[name] = pack(codes.numpy(), scales.numpy(), "Q8_0"), np.empty(0, np.float32)
-    write_gguf(
-        target,
-        template,
-        export_tensors(plain, template, np.float32, packed),
-        {"general.file_type": FILE_TYPES[grid], "general.quantization_version": 2},
-    )
 
 
 def write_float(model: Model, template: Path, target: Path, float_type: Any = np.float32) -> None:
