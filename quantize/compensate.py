@@ -154,7 +154,7 @@ def compensate_model(
         table = tied_embedding(model)
         with torch.no_grad():
             curvature = embedding_curvature(model, samples, precision)
-            parts = [compensate(rows, curvature, embedding) for rows in table.weight.detach().split(ROWS)]
+            parts = [compensate(rows, curvature, embedding) for rows in torch.split(table.weight.detach(), ROWS)]
             masters, scales = (torch.cat(x) for x in zip(*((p.masters, p.scales) for p in parts), strict=True))
             found[names[table]] = Compensated(masters, scales)
             table.weight.copy_(found[names[table]].values(embedding))

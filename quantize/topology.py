@@ -75,12 +75,12 @@ def linear_at(block: nn.Module, path: str) -> nn.Linear:
     return layer
 
 
-def tied_embedding(model: Model) -> nn.Module:
+def tied_embedding(model: Model) -> nn.Embedding:
     """The embedding whose table is the last layer too. Raises UsageError where the last layer has its own."""
     table = model.get_input_embeddings()
     if model.get_output_embeddings().weight is not table.weight:
         raise UsageError("only an embedding that is the last layer too can be put on a grid; this model has two tables")
-    found: nn.Module = table
+    found: nn.Embedding = table
     return found
 
 
