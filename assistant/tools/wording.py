@@ -58,6 +58,7 @@ _NOT: Final = re.compile(
     r"|\b(?:nicht|niemals)\b|\bne \w+ pas\b|^no [a-z]+(?:es|as)\b|别|不要",
     re.IGNORECASE,
 )
+_MOST_FORBIDDEN_WORDS: Final = 12
 _COMMANDED: Final = re.compile(
     r"(?:ever )?(?:turn|switch|open|close|shut|lock|unlock|set|start|stop|play|pause|dim|raise|lower|mute|cancel|delete"
     r"|add|remove|clear|ring|wake|remind"
@@ -80,6 +81,8 @@ def forbidden(text: str) -> bool:
     """Whether all it says is that a command is not to be given: "don't turn off the lights yet"."""
     words = plain(text)
     match = _NOT.match(words)
+    if text.rstrip().endswith("?") or len(words.split()) > _MOST_FORBIDDEN_WORDS:  # that is talk about it
+        return False
     return match is not None and _COMMANDED.match(words, match.end()) is not None
 
 
