@@ -141,11 +141,12 @@ class VoiceLoop:
         return self._speaking is not None or self._announcements.busy or self._utterances.state is not State.QUIET
 
     def _follow(self, event: Event) -> None:
+        current = isinstance(event, Playback) and self._speaker.plays(event.answer)  # not one that gave way to another
         self._speaker.follow(event)
         match event:
             case Playback(change=Change.BEGUN, now=now) if self._speaking is not None:
                 self._speaking.first_sound_at = now
-            case Playback(change=Change.STOPPED):
+            case Playback(change=Change.STOPPED) if current:
                 self._give_up_speaking()
             case Woken(now=now):
                 self._attention.woken(now)

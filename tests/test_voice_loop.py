@@ -162,6 +162,17 @@ def test_speech_over_an_answer_stops_it_and_only_what_was_heard_is_remembered() 
     assert [m.content for m in talk.asked[1]][2] == heard
 
 
+def test_a_short_question_over_an_answer_is_answered() -> None:
+    talk = Talk("1111" + "." * 12 + "2" * 6 + "." * 60, {1: "Tell me a story", 2: "Who wrote it?"})
+    talk.model.enqueue(
+        "Once upon a time there was a king, who had a very long story to tell about his crown and his beard."
+    )
+    talk.model.enqueue("Nobody knows.")
+    first, second = talk.run()
+    assert 0 < first.spoken_fraction < 1
+    assert (second.heard, second.reply, second.spoken_fraction) == ("Who wrote it?", "Nobody knows.", 1.0)
+
+
 @pytest.mark.parametrize("sound", ["Mm-hmm.", ""])
 def test_a_sign_of_listening_pauses_the_answer_and_lets_it_go_on(sound: str) -> None:
     talk = Talk("1111" + "." * 12 + "2" * 8 + "." * 60, {1: "Tell me a story", 2: sound})

@@ -59,6 +59,11 @@ class Speaker:
         account = self._account
         return account is not None and account.ducked
 
+    def plays(self, answer: int) -> bool:
+        """Whether that answer of the audio process's count has the speaker."""
+        account = self._account
+        return account is not None and account.number == answer
+
     # -- the turn's thread --------------------------------------------------------------------------------------------
 
     def play(self, sounds: Iterable[Sound], turn: Turn) -> str:
