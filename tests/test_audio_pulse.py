@@ -150,14 +150,23 @@ def test_our_own_voice_in_the_room_does_not_stop_us(pulse: PulseServer) -> None:
     assert changes(events)[-1] is Change.FINISHED
 
 
+def test_what_a_speaker_plays_is_no_microphone_unless_it_is_asked_for(pulse: PulseServer) -> None:
+    pulse.unload(pulse.mic)  # PulseAudio's default source is now the monitor of a sink
+    with pytest.raises(AudioError, match="there is no microphone"):
+        AudioProcess(Setup(RATE_OUT))
+    with closing(AudioProcess(Setup(RATE_OUT, microphone="onitor of voice_in"))) as audio:
+        assert audio.opened.microphone == "Monitor of voice_in"
+
+
 def test_a_microphone_pulled_out_while_we_talk_is_told_and_survived(pulse: PulseServer) -> None:
+    pulse.add_microphone("other", "voice_in")
     with closing(AudioProcess(Setup(RATE_OUT, microphone="mic"))) as audio:
         begin(audio, vowels(4, RATE_OUT))
         events = until(audio, lambda e: Change.FINISHED in changes(e), {50: lambda: pulse.unload(pulse.mic)})
     (lost,) = [event for event in events if isinstance(event, DeviceLost)]
     assert "the microphone mic is gone" in lost.words
     (back,) = [event for event in events if isinstance(event, DeviceBack)]
-    assert back.microphone != "mic" and back.speaker == "speaker"
+    assert back.microphone == "other" and back.speaker == "speaker"
     at = events.index(back)
     before = max(e.played for e in events[:at] if isinstance(e, Frame))
     resumed = next(e for e in events[at:] if isinstance(e, Playback) and e.change is Change.BEGUN)

@@ -160,6 +160,7 @@ class _Device:
     name: str
     default: bool
     id: Any
+    monitor: bool = False  # what a speaker plays, offered as a microphone: an assistant would hear itself
 
 
 def _backends() -> list[Any]:
@@ -173,7 +174,7 @@ def _listing() -> tuple[list[_Device], list[_Device], str]:
 
     try:
         listing = miniaudio.Devices(_backends())
-        return _listed(listing, capture=True), _listed(listing, capture=False), str(listing.backend)
+        return _listed(listing, True), _listed(listing, False), str(listing.backend)
     except miniaudio.MiniaudioError as error:
         raise AudioError(f"no sound system answers ({_code(error)}); {_missing()}") from error
 
@@ -190,18 +191,31 @@ def _listed(listing: Any, capture: bool) -> list[_Device]:
     infos = [found[0][at] for at in range(n_found[0])]
     return [
         _Device(
-            ffi.string(info.name).decode(errors="replace"), bool(info.isDefault), ffi.new("ma_device_id *", info.id)
+            ffi.string(info.name).decode(errors="replace"),
+            bool(info.isDefault),
+            ffi.new("ma_device_id *", info.id),
+            monitor=capture and _is_monitor(bytes(ffi.buffer(ffi.addressof(info, "id"))), str(listing.backend)),
         )
         for info in infos
     ]
 
 
+def _is_monitor(device_id: bytes, backend: str) -> bool:
+    """By PulseAudio's name of the source, which is the id: descriptions are translated."""
+    return backend == "PulseAudio" and device_id.split(b"\0", 1)[0].endswith(b".monitor")
+
+
 def _chosen(devices: list[_Device], name: str, what: str) -> tuple[Any, str]:
-    """The device whose name contains `name`; for "" the default one, whose id is None."""
-    if not devices:
+    """The device whose name contains `name`; for "" the default one, whose id is None, or the first that is no monitor
+    where the default one is: PulseAudio has no other choice when the last microphone is gone."""
+    real = [device for device in devices if not device.monitor]
+    if not (devices if name else real):
         raise AudioError(f"there is no {what}; {_missing()}")
     if not name:
-        return None, next((device.name for device in devices if device.default), _SYSTEMS_CHOICE)
+        default = next((device for device in devices if device.default), None)
+        if default is not None and default.monitor:
+            return real[0].id, real[0].name
+        return None, _SYSTEMS_CHOICE if default is None else default.name
     found = [device for device in devices if name.lower() in device.name.lower()]
     if not found:
         there = ", ".join(device.name for device in devices)

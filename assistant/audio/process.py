@@ -202,9 +202,9 @@ class AudioProcess:
         if self._setup.audio_in is not None:
             raise AudioError(lost.words)
         self._process.kill()
-        end_s = time.monotonic() + self._setup.give_up_s
+        chosen, end_s = self._setup, time.monotonic() + self._setup.give_up_s
         while True:
-            for setup in (self._setup, dataclasses.replace(self._setup, microphone="", speaker="")):
+            for setup in (chosen, dataclasses.replace(chosen, microphone="", speaker="")):
                 self._setup = setup
                 with self._lock, suppress(AudioError):
                     self.opened = self._start()
