@@ -16,7 +16,7 @@ import numpy as np
 
 from assistant.audio.messages import Change, Pcm, Playback
 
-FADE_MS = 10
+FADE_MS = 5
 AUDIBLE = 328  # 1 % of full scale
 
 
