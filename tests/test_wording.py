@@ -24,6 +24,9 @@ def bench() -> Bench:
     [
         ("trun on the kithcen light", "home.turn_on", {"name": "Kitchen Light"}),
         ("turn of the kitchen light", "home.turn_off", {"name": "Kitchen Light"}),
+        ("please leave the front door locked", "home.turn_on", {"name": "Front Door"}),
+        ("make sure the garage is closed", "home.turn_off", {"device_class": "garage"}),
+        ("make sure that the desk lamp is off", "home.turn_off", {"name": "Desk Lamp"}),
         ("leave the kitchen light on", "home.turn_on", {"name": "Kitchen Light"}),
         ("keep the bedroom light off", "home.turn_off", {"name": "Bedroom Light"}),
         ("turn the desk lamp of", "home.turn_off", {"name": "Desk Lamp"}),

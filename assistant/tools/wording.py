@@ -19,11 +19,15 @@ _LEAST_LETTERS: Final = 4
 _DONE: Final = {"lock": "locked", "unlock": "unlocked", "close": "closed", "shut": "closed", "open": "open",
                 "locked": "locked", "closed": "closed"}  # fmt: skip
 _SOMEBODY: Final = r"(?:i|we|anyone|anybody|someone|somebody)"
+_KEEP: Final = r"(?:leave|keep|make sure|ensure)(?: that)? (.+?)(?: is| are| stays?)?"
 _REWORDED: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
         (r"^(what|how|where|who|when)s\b", r"\1's"),
-        (r"^(?:leave|keep) (.+) (on|off)$", r"turn \1 \2"),
+        (rf"^{_KEEP} (on|off)$", r"turn \1 \2"),
+        (rf"^{_KEEP} locked$", r"lock \1"),
+        (rf"^{_KEEP} (?:closed|shut)$", r"close \1"),
+        (rf"^{_KEEP} open$", r"open \1"),
         (r"\b(turn|switch) of\b(?! the (?:century|year|tide))", r"\1 off"),
         (r"^((?:turn|switch) (?:the |my |all )?[\w ]+) of$", r"\1 off"),
         (rf"^(?:did|have|has) {_SOMEBODY} (?:turn|switch|turned|switched) (on|off) (.+)$", r"is \2 \1"),
