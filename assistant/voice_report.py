@@ -11,6 +11,7 @@ from assistant.understanding import Guess
 from assistant.voice_events import STAGES, TurnReport
 from assistant.voice_turn import SpokenAnswer
 
+GIVEN_UP = "given up before it began, because something else was said or the stop key was pressed"
 _AUDIBLE = 0.01  # of full scale: where speech ends for the ear
 
 
@@ -34,7 +35,7 @@ def report(
         stages_ms={name: None if ms is None else round(ms, 1) for name, ms in stages.items()},
         end_to_first_sound_ms=None if total is None else round(total, 1),
         spoken_fraction=round(min(1.0, answer.spoken_fraction), 3),
-        error=str(answer.error or ""),
+        error=str(answer.error or (GIVEN_UP if answer.turn.cancelled and not answer.written.strip() else "")),
         message_id=reply.id if reply else "",
     )
 

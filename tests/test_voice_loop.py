@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from assistant import build, voice_build
+from assistant import build, voice_build, voice_report
 from assistant.attention import Attention, Mode
 from assistant.audio import FRAME
 from assistant.audio.messages import Change, Playback
 from assistant.audio.process import Setup
 from assistant.audio.speaker import Speaker, heard_text
+from assistant.audio.utterances import Ended
 from assistant.cli import main
 from assistant.conversation import Conversation, Message, State
 from assistant.engines import Prompt
@@ -28,7 +30,7 @@ from assistant.voice_build import hot_words
 from assistant.voice_events import Answering, Caption, Notice, Phase, PhaseChanged, TurnReport, VoiceEvent
 from assistant.voice_loop import NOT_CAUGHT, Engines, Manner, VoiceLoop
 from fakes import ScriptedModel
-from voice_fakes import RATE_HZ, WORD, ScriptedAudio, ScriptedEars, ScriptedVoice
+from voice_fakes import RATE_HZ, WORD, ScriptedAudio, ScriptedEars, ScriptedVoice, audio
 
 REPLY = "It is twelve o'clock in the city. "
 
@@ -160,6 +162,18 @@ def test_speech_over_an_answer_stops_it_and_only_what_was_heard_is_remembered() 
     assert first.reply.startswith(heard.strip()) and len(heard) < len(first.reply)
     assert next(iter(list(talk.chat.conversation)[1:])).state is State.STOPPED
     assert [m.content for m in talk.asked[1]][2] == heard
+
+
+def test_an_answer_that_had_no_word_before_the_next_question_says_so() -> None:
+    talk = Talk("1", {1: "Tell me a story"})
+    talk.model.hold()
+    talk.model.enqueue(" |Once upon a time.")
+    answer = talk.loop._understanding.answer("Tell me a story")
+    answer.cancel()
+    answer.finished.wait()
+    guess = SimpleNamespace(turn=Turn())
+    report = voice_report.report(talk.chat, answer, guess, Ended(1, audio("1"), 512, 0), 512, None)  # type: ignore[arg-type]
+    assert report.reply == "" and report.error == voice_report.GIVEN_UP
 
 
 def test_a_short_question_over_an_answer_is_answered() -> None:
