@@ -28,7 +28,7 @@ from assistant.tools.confirming import Confirm, Confirmation, confirmation, refu
 from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
 from assistant.tools.device_words import of_garage, other_way
 from assistant.tools.devices_meant import on_devices
-from assistant.tools.follow_up import answer_to_question, follow_up, is_question
+from assistant.tools.follow_up import WHERE, answer_to_question, follow_up, is_question
 from assistant.tools.meanings import call_of, less_sure, one_meant, took_too_much
 from assistant.tools.notes import recalled
 from assistant.tools.records import REAL_DEVICE
@@ -153,14 +153,22 @@ class Router:
 
     def _each(self, text: str, area: str) -> list[Call]:
         """The call of a text, or the calls of its parts."""
-        one = self._one(text, area)[:1]
-        return one or joined(text, lambda part: self._one(part, area), self._behind(area)) or []
+        one = self._part(text, area)[:1]
+        return one or joined(text, lambda part: self._part(part, area), self._behind(area)) or []
+
+    def _part(self, text: str, area: str) -> list[Call]:
+        """Meanings of a part of a request; what it says of devices must be said there: "everything in the kitchen"."""
+        if found := self._one(text, area):
+            return found
+        on_devices = self._on_devices(None, text, area)
+        said = on_devices and (on_devices.tool.startswith("media.") or on_devices.arguments.keys() & set(WHERE))
+        return [on_devices] if on_devices and said else []
 
     def _now_or_later(self, part: str, area: str) -> list[Call]:
         """The meanings of a part of a request; one of them may be put off by a time of its own."""
-        if found := self._one(part, area):
+        if found := self._part(part, area):
             return found
-        put_off = deferred(part, self.surroundings.clock(), lambda inner: self._one(inner, area)[:1])
+        put_off = deferred(part, self.surroundings.clock(), lambda inner: self._part(inner, area)[:1])
         return put_off if len(put_off) == 1 else []
 
     def _behind(self, area: str) -> Callable[[Call | None, str], list[Call]]:
@@ -196,7 +204,7 @@ class Router:
             return False
         later = [named_kind(p, call) for p in AND.split(text)[1:] if p.strip()]
         return any(
-            re.search(r"\b(?:timer|alarm)\b", p, re.IGNORECASE) or self._one(p, area) or self._after(call, p, area)
+            re.search(r"\b(?:timer|alarm)\b", p, re.IGNORECASE) or self._part(p, area) or self._after(call, p, area)
             for p in later
         )
 

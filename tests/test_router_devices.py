@@ -29,6 +29,25 @@ def two_doors() -> Bench:
     return Bench(home=replace(home, entities=(*home.entities, Entity("lock.back", "Back Door", "kitchen", "locked"))))
 
 
+@pytest.mark.parametrize(
+    ("text", "tools"),
+    [
+        ("turn on everything in the kitchen and set a timer for 3 minutes called eggs", "home.turn_on + timer.start"),
+        ("set a timer for 3 minutes and turn off everything upstairs", "timer.start + home.turn_off"),
+        ("turn off the kitchen and lock the front door", "home.turn_off + home.turn_on"),
+        ("set the kitchen light to 30% and the bedroom radiator to 20 degrees", "home.light + home.temperature"),
+    ],
+)
+def test_all_of_a_room_may_be_one_of_several_actions(bench: Bench, text: str, tools: str) -> None:
+    assert bench.decide(text).tool == tools
+
+
+def test_all_of_a_room_can_be_put_off(bench: Bench) -> None:
+    call = bench.decide("turn off everything in the kitchen at 11 pm").calls[0]
+    assert call.tool == "timer.start"
+    assert call.arguments["conversation_command"] == "turn off everything in the kitchen"
+
+
 def test_brighter_and_dimmer_are_about_the_light_spoken_of(bench: Bench) -> None:
     bench.say("dim the kitchen light to 50%")
     bench.say("make it brighter")
