@@ -42,6 +42,14 @@ def test_all_of_a_room_may_be_one_of_several_actions(bench: Bench, text: str, to
     assert bench.decide(text).tool == tools
 
 
+@pytest.mark.parametrize(
+    "text", ["turn down the music", "turn the music down", "make the music quieter", "lower the sound"]
+)
+def test_music_is_turned_down_like_the_volume(bench: Bench, text: str) -> None:
+    call = bench.decide(text).calls[0]
+    assert (call.tool, call.arguments["volume_step"]) == ("media.volume_step", "down")
+
+
 def test_all_of_a_room_can_be_put_off(bench: Bench) -> None:
     call = bench.decide("turn off everything in the kitchen at 11 pm").calls[0]
     assert call.tool == "timer.start"

@@ -39,6 +39,7 @@ _TOO: Final = {"cold": "warmer", "cool": "warmer", "hot": "colder", "warm": "col
 _QUANTITIES: Final = {
     "brightness": "brightness", "temperature": "temperature", "heating": "temperature", "heat": "temperature",
     "thermostat": "temperature", "speed": "speed", "fan speed": "speed", "volume": "volume",
+    "music": "volume", "sound": "volume", "audio": "volume", "song": "volume",
 }  # fmt: skip
 _SOME: Final = (
     r"(?:just )?(?:a (?:little|tiny|small) bit|a little|a bit|a tad|a touch|a lot|slightly|much|even|somewhat|some) "
@@ -93,10 +94,12 @@ def _stepped(told: dict[str, str], now: datetime) -> Stepped | None:
         quantity, up = "brightness", False
     else:
         quantity, up = _QUANTITIES.get(told.get("quantity", "").casefold(), ""), told["way"].casefold() in _UP
-        if not quantity and (named := _QUANTITY.fullmatch(what)):
-            quantity, what = _QUANTITIES[named["quantity"].casefold()], named["what"] or ""
-        if quantity == "temperature" and not what:
-            what = "heating"
+    named = _QUANTITY.fullmatch(what)
+    said = _QUANTITIES[named["quantity"].casefold()] if named else ""
+    if named and (said == quantity == "volume" or not quantity):  # "make the music louder", "turn the heating up"
+        quantity, what = said, named["what"] or ""
+    if told.get("way") and quantity == "temperature" and not what:
+        what = "heating"
     amount = told.get("by") or told.get("by2") or told.get("by3") or ""
     by = _number(amount, now) if amount else None
     if amount and by is None:
