@@ -32,6 +32,13 @@ def shared() -> Bench:
     return Bench()
 
 
+def test_a_list_is_cleared_by_referring_to_it_and_reminders_are_asked_after() -> None:
+    bench = Bench()
+    bench.say("add eggs and milk to the shopping list")
+    assert bench.decide("clear it").tool == "list.clear"
+    assert bench.decide("when is my next reminder").tool == "reminder.list"
+
+
 @pytest.mark.parametrize(
     ("text", "calls"),
     [
@@ -47,6 +54,10 @@ def shared() -> Bench:
         ("set an alarm for 8 and another for 9", [{"at": "2026-11-25T08:00:00"}, {"at": "2026-11-25T09:00:00"}]),
         ("wake me at 7 and 8 on saturday", [{"at": "2026-11-28T07:00:00"}, {"at": "2026-11-28T08:00:00"}]),
         ("set a timer for 1 hour and 30 minutes", [{"hours": 1, "minutes": 30}]),
+        ("set a timer for pasta 8 minutes", [{"minutes": 8, "name": "pasta"}]),
+        ("set a timer for the eggs, 4 minutes", [{"minutes": 4, "name": "eggs"}]),
+        ("set a timer for about 5 minutes", [{"minutes": 5}]),
+        ("set a timer for the next 20 minutes", [{"minutes": 20}]),
     ],
 )  # fmt: skip
 def test_several_timers_and_alarms_in_one_sentence(shared: Bench, text: str, calls: list[dict[str, object]]) -> None:

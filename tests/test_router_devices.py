@@ -50,6 +50,11 @@ def test_music_is_turned_down_like_the_volume(bench: Bench, text: str) -> None:
     assert (call.tool, call.arguments["volume_step"]) == ("media.volume_step", "down")
 
 
+@pytest.mark.parametrize("text", ["close the bedroom blinds at sunset", "at dawn, open the bedroom blinds"])
+def test_the_sun_is_not_waited_for(bench: Bench, text: str) -> None:
+    assert bench.decide(text).tool == "system.no_routine"
+
+
 def test_all_of_a_room_can_be_put_off(bench: Bench) -> None:
     call = bench.decide("turn off everything in the kitchen at 11 pm").calls[0]
     assert call.tool == "timer.start"

@@ -146,6 +146,8 @@ def _of_list(last: Call, text: str) -> Call | None:
         re.I,
     ):
         return Call("list.read", named, source="follow-up")
+    if re.fullmatch(r"(?:clear|empty|wipe) (?:it|the list|that list)", words, re.I):
+        return Call("list.clear", named, source="follow-up")
     raw = " ".join(text.split()).strip(" .!")
     m = re.fullmatch(r"(?:put|add) (.+?) (?:on|to) (?:it|there)(?: too| as well)?", words, re.I)
     m = m or (

@@ -34,7 +34,19 @@ def timer(asked: Asked, match: re.Match[str]) -> Arguments | None:
             name = word
         elif after:
             name = after.group(1)
+        elif between := _NAME_BETWEEN.search(asked.text[: found.start]):
+            first = between["name"].casefold().split()[0]
+            name = "" if first in _NOT_A_NAME or first in _ABOUT else between["name"]
     return {**length(found.value), "name": name}
+
+
+_ABOUT: Final = frozenset([
+    "about", "around", "roughly", "approximately", "exactly", "precisely", "like", "just", "only", "maybe", "say",
+    "nearly", "almost", "at", "up", "next", "following", "coming", "perhaps", "some", "more",
+])  # fmt: skip
+_NAME_BETWEEN: Final = re.compile(  # "a timer for the eggs, 4 minutes"; "another for pasta for 8 minutes"
+    r"\b(?:timer|another|one) for (?:the |my )?(?P<name>[a-z][a-z' -]{1,29}?)(?: for|,| -|:)?\s*$", re.IGNORECASE
+)
 
 
 _SET: Final = r"(?:set|start|create|make|give me|put on|put|begin|run|i need|add|new)\s+(?:me )?(?:up )?"

@@ -103,6 +103,6 @@ TOOLS: Final = (
     Tool("system.needs_network", "live news, weather, prices, sports: cannot be known offline", Topic, needs_network,
          read_only, ("what is the weather in Paris", "latest news")),
     Tool("system.no_routine", "commands that come again or wait for an event: are not kept", Nothing, no_routine,
-         read_only, by_model=False),
+         read_only, ("turn on the light every morning",), by_model=False),
     Tool("help", "tell what the assistant can do", Nothing, help_text, read_only, ("what can you do",)),
 )  # fmt: skip

@@ -58,6 +58,8 @@ _ROUTINES: Final = tuple(
         rf"(?P<rest>.+?),? (?:at [\w: .]+ )?{_EACH_TIME}(?: at .+)?",
         rf"{_EACH_TIME}(?: at [\d:]+(?: ?[ap]\.?m\.?)?)?,? (?P<rest>[a-z].+)",
         rf"(?P<rest>.+?),? {_ON_EVENT}.+",
+        r"(?P<rest>.+?),? (?:at|after|before|around|by) (?:sunset|sunrise|dusk|dawn|nightfall)",
+        r"(?:at|after|before|around|by) (?:sunset|sunrise|dusk|dawn|nightfall),? (?P<rest>[a-z].+)",
         rf"{_ON_EVENT}.+?,? (?P<rest>(?:turn|switch|open|close|shut|lock|unlock|dim|start|play|set) .+)",
     )
 )
