@@ -158,11 +158,9 @@ class Router:
 
     def _part(self, text: str, area: str) -> list[Call]:
         """Meanings of a part of a request; what it says of devices must be said there: "everything in the kitchen"."""
-        if found := self._one(text, area):
-            return found
         on_devices = self._on_devices(None, text, area)
         said = on_devices and (on_devices.tool.startswith("media.") or on_devices.arguments.keys() & set(WHERE))
-        return [on_devices] if on_devices and said else []
+        return [on_devices] if on_devices and said else self._one(text, area)
 
     def _now_or_later(self, part: str, area: str) -> list[Call]:
         """The meanings of a part of a request; one of them may be put off by a time of its own."""

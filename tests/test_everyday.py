@@ -32,6 +32,35 @@ def shared() -> Bench:
     return Bench()
 
 
+def test_what_is_put_on_a_list_by_its_name_alone_goes_there() -> None:
+    bench = Bench()
+    bench.say("create a list called packing")
+    assert bench.say("add socks and a toothbrush to packing") == "Added socks, a toothbrush to the packing list."
+
+
+def test_what_was_told_in_the_past_is_found_by_a_question() -> None:
+    bench = Bench()
+    bench.say("remember I parked on level 3")
+    assert bench.say("where did I park") == "You told me: I parked on level 3"
+
+
+@pytest.mark.parametrize(
+    ("text", "tool", "arguments"),
+    [
+        ("are the lights on in the bedroom", "home.state", {"area": "Bedroom", "domain": "light", "state": "on"}),
+        ("how long on the laundry", "timer.status", {"name": "laundry"}),
+        ("add a dentist appointment on friday at 3pm", "event.add", {"title": "dentist appointment"}),
+        ("add lunch to my shopping list", "list.add", {"item": "lunch"}),
+    ],
+)
+def test_questions_and_entries_as_people_put_them(
+    shared: Bench, text: str, tool: str, arguments: dict[str, str]
+) -> None:
+    call = shared.decide(text).calls[0]
+    assert call.tool == tool
+    assert arguments.items() <= call.arguments.items()
+
+
 def test_a_list_is_cleared_by_referring_to_it_and_reminders_are_asked_after() -> None:
     bench = Bench()
     bench.say("add eggs and milk to the shopping list")

@@ -35,6 +35,7 @@ def two_doors() -> Bench:
         ("turn on everything in the kitchen and set a timer for 3 minutes called eggs", "home.turn_on + timer.start"),
         ("set a timer for 3 minutes and turn off everything upstairs", "timer.start + home.turn_off"),
         ("turn off the kitchen and lock the front door", "home.turn_off + home.turn_on"),
+        ("set the living room lights to 40% and play some music", "home.light + media.resume"),
         ("set the kitchen light to 30% and the bedroom radiator to 20 degrees", "home.light + home.temperature"),
     ],
 )

@@ -50,6 +50,8 @@ def on_devices(last: Call | None, text: str, surroundings: Surroundings, one: On
     words = plain(text)
     asked = stepped(text, surroundings.clock())
     levelled, whole = _LEVEL.fullmatch(words), _WHOLE.fullmatch(words)
+    if there := _STATE_THERE.fullmatch(words):  # "are the lights on in the bedroom"
+        words = f"are the {there['where']} {there['what']} {there['state']}"
     state, partly = _STATE.fullmatch(words), _PARTLY.fullmatch(words)
     if not (asked or levelled or whole or state or partly):
         return None
@@ -133,6 +135,13 @@ def _whole(way: str, all_of: str | None, where: str, surroundings: Surroundings)
 _STATE: Final = re.compile(
     r"(?:is|are|did (?:i|we|somebody|anybody|someone) (?:leave|forget)) (?:the |my )?(?P<what>.+?)(?: still)?"
     r" (?P<state>on|off|open|closed|shut|locked|unlocked|playing|running)(?: right)?\??",
+    re.IGNORECASE,
+)
+
+
+_STATE_THERE: Final = re.compile(
+    r"(?:is|are) (?:the |my |any )?(?P<what>[\w' ]+?) (?P<state>on|off|open|closed|playing|running) in (?:the |my )?"
+    r"(?P<where>[\w' ]+?)\??",
     re.IGNORECASE,
 )
 

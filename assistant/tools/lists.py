@@ -41,12 +41,18 @@ class Named(msgspec.Struct, frozen=True):
 def add(arguments: OnList, surroundings: Surroundings) -> Outcome:
     if not arguments.item.strip():
         raise Missing("item", f"What shall I put on the {_list(arguments.name, surroundings).name} list?")
-    kept = _list(arguments.name, surroundings)
-    new = _split(arguments.item, kept.name)
+    item, name = arguments.item, arguments.name
+    if (told := _TO_LIST.fullmatch(item)) and surroundings.records.get(KIND, key(told["name"]), ListOf):
+        item, name = told["item"], told["name"]  # "add socks to packing", where that is a list
+    kept = _list(name, surroundings)
+    new = _split(item, kept.name)
     if len(kept.items) + len(new) > MAX_ITEMS:
         raise ToolError(f"the {kept.name} list is full ({MAX_ITEMS} items)")
     _save(ListOf(kept.name, [*kept.items, *(Item(text) for text in new)]), surroundings)
     return Outcome(f"Added {', '.join(new)} to the {kept.name} list.", {"list": kept.name, "items": new})
+
+
+_TO_LIST: Final = re.compile(r"(?P<item>.+?) (?:to|on|onto) (?:the |my )?(?P<name>[\w' -]+)", re.IGNORECASE)
 
 
 def complete(arguments: OnList, surroundings: Surroundings) -> Outcome:

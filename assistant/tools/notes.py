@@ -153,8 +153,12 @@ def _found(kind: str, text: str, surroundings: Surroundings) -> list[tuple[str, 
 
 
 def _has(word: str, words: list[str]) -> bool:
-    stem = word.removesuffix("s")
-    return any(w.removesuffix("s") == stem for w in words)
+    return any(_stem(w) == _stem(word) for w in words)
+
+
+def _stem(word: str) -> str:
+    """ "parked", "parking", "parks" -> "park": what was told and what is asked differ in their endings."""
+    return re.sub(r"(?<=\w{3})(?:ing|ed|s)$", "", word)
 
 
 def _shown(found: list[tuple[str, Kept]], kind: str, asked: bool = True) -> Outcome:
