@@ -3,6 +3,7 @@
 AssistantError                exit 1   something went wrong
 ├── UsageError                exit 2   the command or a setting is wrong
 │   ├── SettingsError                  settings.toml cannot be used
+│   ├── FolderError                    a folder of the product is a link, a file or somebody else's
 │   └── SchemaError                    a JSON schema is outside the supported subset
 ├── AudioError                exit 1   microphone or speaker cannot be used
 ├── PolicyError               exit 3   refused on purpose
@@ -48,6 +49,10 @@ class UsageError(AssistantError):
 
 class SettingsError(UsageError):
     pass
+
+
+class FolderError(UsageError, OSError):
+    """A folder of the product's own is a link, a file, or somebody else's; an OSError for who handles disks."""
 
 
 class SchemaError(UsageError):

@@ -5,10 +5,13 @@ Standard library only: the stub uses it before the lock.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
 from pathlib import Path
+
+from assistant.errors import FolderError
 
 
 def home() -> Path:
@@ -25,14 +28,17 @@ def home() -> Path:
 def private_folder(path: Path) -> Path:
     """Create `path` readable by this user alone, or tighten it if it is open to others.
 
-    Raises PermissionError if it belongs to somebody else, NotADirectoryError if it is not a directory.
+    Raises FolderError if it is a link or a file, or belongs to somebody else, and OSError if it cannot be made.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # a file, or a link to nothing: said below
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(f"{path} is not a directory (a link is not followed)")
+        raise FolderError(
+            f"{path} is not a folder (a link is not followed); move it away, or set ASSISTANT_HOME to another place"
+        )
     if hasattr(os, "getuid") and status.st_uid != os.getuid():
-        raise PermissionError(f"{path} belongs to another user; set ASSISTANT_HOME to a folder of your own")
+        raise FolderError(f"{path} belongs to another user; set ASSISTANT_HOME to a folder of your own")
     if status.st_mode & 0o077:
         path.chmod(0o700)
     return path

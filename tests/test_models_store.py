@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.errors import ModelMissingError, ModelRefusedError, UsageError
+from assistant.errors import FolderError, ModelMissingError, ModelRefusedError, UsageError
 from assistant.models import catalogue as catalogue_module
 from assistant.models import files
 from assistant.models.catalogue import FAMILIES, Entry, File, catalogue, read_entries, template_families
@@ -238,7 +238,7 @@ def test_a_store_in_a_place_that_others_can_read_is_closed(tmp_path: Path) -> No
     Store(tmp_path / "models")
     assert stat.S_IMODE((tmp_path / "models").stat().st_mode) == 0o700
     (tmp_path / "link").symlink_to(tmp_path)
-    with pytest.raises(NotADirectoryError):
+    with pytest.raises(FolderError, match="link is not followed"):
         Store(tmp_path / "link")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant.cli.actions import actions_of
-from assistant.errors import EXIT_MODEL, EXIT_OK, UsageError
+from assistant.errors import EXIT_MODEL, EXIT_OK, FolderError, UsageError
 
 if TYPE_CHECKING:
     from assistant.models.catalogue import Entry
@@ -187,6 +187,8 @@ def _store() -> Store:
 
     try:
         return Store(paths.models_folder())
+    except FolderError:
+        raise  # says by itself what to do
     except OSError as error:
         raise UsageError(
             f"the folder for models cannot be used: {error}; set ASSISTANT_HOME to another place"
