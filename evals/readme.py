@@ -73,4 +73,4 @@ def _shared(document: Document) -> str:
 
 def _short(value: float) -> str:
     """Three digits, and all digits before the point of larger numbers."""
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"

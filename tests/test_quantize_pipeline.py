@@ -283,14 +283,19 @@ def test_shipped_recipes_parse_and_name_known_stages() -> None:
 
 
 @pytest.mark.slow
-def test_kill_9_in_every_stage_then_resume(tiny: Path, undisturbed: tuple[Outcome, list[str]], tmp_path: Path) -> None:
+@pytest.mark.timeout(1200)
+def test_kill_9_in_every_stage_then_resume(tiny: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "tiny.toml"
     lines = ['name = "tiny"', f'source = "{tiny}"', "seed = 3"]
     for step in STAGES:
         lines += ["[[stage]]", f'do = "{step.do}"', f'id = "{step.name}"', "[stage.with]"]
         lines += [f"{key} = {toml(value)}" for key, value in step.parameters.items()]
     recipe.write_text("\n".join(lines))
-    command = [sys.executable, "-m", "quantize", "run", str(recipe), "--resume", "--out", str(tmp_path / "out")]
+    # Both runs in processes of their own: what this one forbids llama.cpp on a processor with AMX (engines/amx.py) its
+    # children inherit, the right to use AMX they do not, and PyTorch rounds otherwise without it.
+    once = [sys.executable, "-m", "quantize", "run", str(recipe), "--out", str(tmp_path / "once")]
+    undisturbed = subprocess.run(once, capture_output=True, text=True, check=True)
+    command = [*once[:-1], str(tmp_path / "out"), "--resume"]
     for step in STAGES:
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ})
         assert process.stderr is not None
@@ -301,7 +306,7 @@ def test_kill_9_in_every_stage_then_resume(tiny: Path, undisturbed: tuple[Outcom
         process.send_signal(signal.SIGKILL)
         process.wait()
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert msgspec.json.decode(done.stdout)["hash"] == undisturbed[0].final_hash
+    assert msgspec.json.decode(done.stdout)["hash"] == msgspec.json.decode(undisturbed.stdout)["hash"]
 
 
 def toml(value: object) -> str:
