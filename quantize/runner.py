@@ -198,8 +198,10 @@ def _run_stage(stage: Stage, place: Place, resume: bool) -> None:
 
 
 def _seal(partial: Path, folder: Path, description: dict[str, Any]) -> None:
-    """Drop the scratch folder, record every file's hash, and give the folder its name in one rename."""
+    """Drop the scratch folder and half-written files, record every file's hash, and name the folder by one rename."""
     shutil.rmtree(partial / SCRATCH, ignore_errors=True)
+    for half in list(partial.rglob("*.partial")):  # a kill between the manifest and its own rename leaves one
+        half.unlink()
     files = {str(p.relative_to(partial)): sha256(p) for p in sorted(partial.rglob("*")) if p.is_file()}
     files.pop("manifest.json", None)
     _write_atomically(
