@@ -15,7 +15,7 @@ from assistant.history import ephemeral_history
 from assistant.tui.commands import COMMANDS
 from assistant.tui.dialogs import AskLine, AskText, Choose, Confirm
 from assistant.tui.help import Help
-from assistant.tui.prompt import Completion
+from assistant.tui.prompt import Completion, PromptArea
 from fakes import ScriptedModel
 from tui_chat import Chat, at, closed, run, scripted, services
 
@@ -33,6 +33,20 @@ def test_the_command_list_narrows_and_completes() -> None:
         assert chat.screen.prompt.area.text == "/rename " and not completion.display
         await chat.press("x", "y", "enter")
         await chat.until(lambda: chat.screen.chat.conversation.title == "xy")
+
+    run(services(scripted()), story)
+
+
+@pytest.mark.parametrize("typed", ["/help", "/hel", "/help me"])
+def test_enter_is_not_lost_when_the_list_has_seen_the_keys_behind_it(typed: str) -> None:
+    async def story(chat: Chat) -> None:
+        area = chat.screen.query_one(PromptArea)
+        area.put(typed + "too fast")  # none of the commands: the list is closed by the time Enter gets there
+        await chat.pilot.pause()
+        assert not area.overlay_open
+        area.post_message(PromptArea.OverlayKey("enter", typed))
+        await at(chat, Help)
+        assert area.text == "too fast"
 
     run(services(scripted()), story)
 

@@ -226,8 +226,18 @@ class Prompt(Vertical):
                 completion.action_cursor_down()
             case "escape":
                 self.close_completion()
-            case _ if completion.chosen is not None:
-                self._complete(completion.chosen, run=event.key == "enter", typed=event.text)
+            case _:
+                self._choose(event, completion.chosen)
+
+    def _choose(self, event: PromptArea.OverlayKey, chosen: Command | None) -> None:
+        """The text when the key was pressed decides: where keys come fast, the list is of an older or a newer one."""
+        fitting = matching(event.text[1:]) if not set(event.text) & {" ", "\n"} else []
+        command = chosen if chosen in fitting else next(iter(fitting), None)
+        if command is not None:
+            self._complete(command, run=event.key == "enter", typed=event.text)
+        elif event.key == "enter":
+            self.area.put(self.area.text.removeprefix(event.text))
+            self.area.post_message(PromptArea.Submitted(event.text))
 
     @on(OptionList.OptionSelected)
     def clicked(self, event: OptionList.OptionSelected) -> None:
