@@ -61,6 +61,12 @@ def test_questions_and_entries_as_people_put_them(
     assert arguments.items() <= call.arguments.items()
 
 
+def test_a_name_before_a_comma_is_the_timers_in_a_request_of_several_parts(shared: Bench) -> None:
+    calls = shared.decide("turn on everything in the kitchen and set a timer for pasta, 8 minutes").calls
+    assert [call.tool for call in calls] == ["home.turn_on", "timer.start"]
+    assert calls[1].arguments == {"minutes": 8, "name": "pasta"}
+
+
 def test_a_list_is_cleared_by_referring_to_it_and_reminders_are_asked_after() -> None:
     bench = Bench()
     bench.say("add eggs and milk to the shopping list")

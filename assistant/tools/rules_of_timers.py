@@ -45,7 +45,7 @@ _ABOUT: Final = frozenset([
     "nearly", "almost", "at", "up", "next", "following", "coming", "perhaps", "some", "more",
 ])  # fmt: skip
 _NAME_BETWEEN: Final = re.compile(  # "a timer for the eggs, 4 minutes"; "another for pasta for 8 minutes"
-    r"\b(?:timer|another|one) for (?:the |my )?(?P<name>[a-z][a-z' -]{1,29}?)(?: for|,| -|:)?\s*$", re.IGNORECASE
+    r"\b(?:timer|another|one) for (?:the |my )?(?P<name>[a-z][a-z' -]{1,29}?)(?: for|,| -|:|,? and)?\s*$", re.IGNORECASE
 )
 
 
