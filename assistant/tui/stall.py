@@ -61,7 +61,8 @@ async def measure(services: Services, question: str, size: tuple[int, int] = (10
         watching = asyncio.create_task(_watch(gaps))
         began_s = time.monotonic()
         app.chat_screen.query_one(PromptArea).post_message(PromptArea.Submitted(question))
-        await _until(running, lambda: app.chat_screen.status.state == "answering")
+        # A short reply may be over between two looks: its pieces are still counted then.
+        await _until(running, lambda: app.chat_screen.status.state == "answering" or app.chat_screen.n_pieces > 0)
         await _until(running, lambda: app.chat_screen.status.state == "ready")
         await asyncio.sleep(0.5)  # the final parse and drawing belong to it
         duration_s = time.monotonic() - began_s - 0.5
