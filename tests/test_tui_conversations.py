@@ -98,6 +98,25 @@ def test_conversations_are_renamed_and_deleted_only_after_a_yes() -> None:
     run(services(scripted(), history), story)
 
 
+def test_a_y_of_a_text_that_was_being_written_confirms_nothing() -> None:
+    history = ephemeral_history()
+    stored(history, "moon", "sun")
+
+    async def story(chat: Chat) -> None:
+        await chat.press("ctrl+r")
+        await at(chat, HistoryPicker)
+        await chat.press("d")
+        await at(chat, Confirm)
+        await chat.press("w", "h", "y")
+        await chat.pilot.pause()
+        assert isinstance(chat.app.screen, Confirm)
+        await chat.press("n")
+        await at(chat, HistoryPicker)
+        assert len(history.list()) == 2
+
+    run(services(scripted(), history), story)
+
+
 def test_deleting_the_open_conversation_leaves_an_empty_one() -> None:
     history = ephemeral_history()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import time
+from typing import ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -29,6 +30,9 @@ class LineInput(Input):
         self.insert_text_at_cursor(safe(event.text, keep_newlines=False)[:10_000])
 
 
+_TYPING_S: Final = 1.0  # so long after another letter a `y` belongs to it
+
+
 class Confirm(ModalScreen[bool]):
     """A yes-or-no question. The safe answer has the focus; `y` and `n` answer at once."""
 
@@ -42,6 +46,7 @@ class Confirm(ModalScreen[bool]):
         super().__init__()
         self._question, self._detail = question, detail
         self._yes, self._no = yes, no
+        self._typed_s = -_TYPING_S
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog small"):
@@ -55,8 +60,14 @@ class Confirm(ModalScreen[bool]):
     def on_mount(self) -> None:
         self.query_one("#no").focus()
 
+    def on_key(self, event: events.Key) -> None:
+        if event.is_printable and event.key not in ("y", "n"):
+            self._typed_s = time.monotonic()
+
     def action_answer(self, yes: bool) -> None:
-        self.dismiss(yes)
+        """A `y` in the middle of a text is none: whoever was still writing when the question came has not read it."""
+        if not yes or time.monotonic() - self._typed_s >= _TYPING_S:
+            self.dismiss(yes)
 
     @on(Button.Pressed)
     def pressed(self, event: Button.Pressed) -> None:
