@@ -61,6 +61,13 @@ def test_questions_and_entries_as_people_put_them(
     assert arguments.items() <= call.arguments.items()
 
 
+@pytest.mark.parametrize("words", ["{} in 5 minutes", "at 7 pm {}", "don't {}", "{} every morning", "{} and undo"])
+def test_anything_may_be_put_off_or_forbidden_without_a_crash(shared: Bench, words: str) -> None:
+    examples = [example for tool in shared.router.tools for example in tool.examples]
+    for request in [*examples, "undo", "never mind", "stop", "snooze"]:
+        assert shared.decide(words.format(request)).handled_by
+
+
 def test_a_name_before_a_comma_is_the_timers_in_a_request_of_several_parts(shared: Bench) -> None:
     calls = shared.decide("turn on everything in the kitchen and set a timer for pasta, 8 minutes").calls
     assert [call.tool for call in calls] == ["home.turn_on", "timer.start"]

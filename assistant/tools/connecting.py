@@ -49,8 +49,9 @@ def connect(records: Records, settings_file: Path, at: HomeGateway, token: str) 
 def require_compared(at: HomeGateway) -> None:
     """Raises UsageError for a place by https whose certificate nobody has compared."""
     if at.fingerprint == LOOK_ONLY:
+        host = f"[{at.address}]" if ":" in at.address else at.address
         raise UsageError(
-            f"its certificate has to be compared first: run `assistant home connect https://{at.address}` in a "
+            f"its certificate has to be compared first: run `assistant home connect https://{host}:{at.port}` in a "
             "terminal, then start the assistant again"
         )
 
