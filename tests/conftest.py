@@ -12,8 +12,11 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from assistant.engines.context import Context
+    from assistant.engines.llama import LlamaModel
     from assistant.models.store import Store
 
+import gguf_files
 from assistant.privacy import environment
 from fakes import ScriptedModel
 from hub_server import Hub
@@ -46,6 +49,45 @@ def assistant_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir(mode=0o700)
     monkeypatch.setenv("ASSISTANT_HOME", str(home))
     return home
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store of models."""
+    from assistant.models.store import Store
+
+    return Store(tmp_path / "models")
+
+
+@pytest.fixture
+def gguf_path(tmp_path: Path) -> Path:
+    """A small sound model file."""
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(gguf_files.gguf())
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(smollm2_path: Path) -> Iterator[LlamaModel]:
+    """The engine on the real SmolLM2-135M, once a module; closing it twice is allowed."""
+    from assistant.engines.llama import LlamaModel
+    from engine_talks import PLAN, smollm2
+
+    loaded = LlamaModel(smollm2(smollm2_path), PLAN)
+    yield loaded
+    loaded.close()
+    loaded.close()
+
+
+@pytest.fixture(scope="module")
+def context(smollm2_path: Path) -> Iterator[Context]:
+    """llama.cpp's context on the same file, without the engine around it."""
+    from assistant.engines.context import Context
+    from engine_talks import PLAN, smollm2
+
+    loaded = Context(smollm2(smollm2_path), PLAN)
+    yield loaded
+    loaded.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,21 +21,6 @@ from assistant.turn import Turn
 from engine_talks import GREEDY, LONG, PLAN, question, say, smollm2
 
 pytestmark = pytest.mark.models
-
-
-@pytest.fixture(scope="module")
-def model(smollm2_path: Path) -> Iterator[LlamaModel]:
-    loaded = LlamaModel(smollm2(smollm2_path), PLAN)
-    yield loaded
-    loaded.close()
-    loaded.close()
-
-
-@pytest.fixture(scope="module")
-def context(smollm2_path: Path) -> Iterator[Context]:
-    loaded = Context(smollm2(smollm2_path), PLAN)
-    yield loaded
-    loaded.close()
 
 
 def plain_greedy(context: Context, tokens: list[int], n: int) -> list[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +20,6 @@ from engine_talks import GREEDY, LONG, PLAN, SYSTEM, Memory, question, say, smol
 from gbnf import to_regex
 
 pytestmark = pytest.mark.models
-
-
-@pytest.fixture(scope="module")
-def model(smollm2_path: Path) -> Iterator[LlamaModel]:
-    loaded = LlamaModel(smollm2(smollm2_path), PLAN)
-    yield loaded
-    loaded.close()
-    loaded.close()
-
-
-@pytest.fixture(scope="module")
-def context(smollm2_path: Path) -> Iterator[Context]:
-    loaded = Context(smollm2(smollm2_path), PLAN)
-    yield loaded
-    loaded.close()
 
 
 # -- what it reuses ------------------------------------------------------------------------------------------------

@@ -19,12 +19,6 @@ from assistant.models.store import Store
 from hub_server import Hub, Served, wait_until
 from pulling import CONTENT, HASTY, HUB_PATH, QUICK, entry_for, fails, installed
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "models")
-
-
 # The hub
 
 

@@ -14,19 +14,6 @@ from assistant.models import files
 from assistant.models.store import Store
 from gguf_files import gguf, properties, tamper
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "models")
-
-
-@pytest.fixture
-def gguf_path(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.gguf"
-    path.write_bytes(gguf())
-    return path
-
-
 # What cannot be a model
 
 

