@@ -27,6 +27,7 @@ BUILT_IN: Final = (
     "calculator",
     "chance",
     "units",
+    "cooking",
     "calendar_tools",
     "lists",
     "notes",

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from assistant.tools import rules_of_alarms, rules_of_texts, rules_of_timers, rules_of_values
+from assistant.tools import rules_of_alarms, rules_of_cooking, rules_of_texts, rules_of_timers, rules_of_values
 from assistant.tools.asked import Arguments, Asked
 
 MAX_CHARS: Final = 400
@@ -185,6 +185,7 @@ _MAKERS: Final[dict[str, Build]] = {
     "share": rules_of_values.share,
     "several_numbers": rules_of_values.several_numbers,
     "day": rules_of_values.day,
+    "kitchen": rules_of_cooking.kitchen,
     "conversion": rules_of_values.conversion,
     "sum": rules_of_values.sum,
     "fact": _fact,
