@@ -9,6 +9,7 @@ from assistant.home.sentences import Match
 from assistant.tools.calls import Call
 from assistant.tools.follow_up import is_question
 from assistant.tools.home_tools import BY_INTENT
+from assistant.tools.rules import plain
 from assistant.tools.several import AND
 
 
@@ -47,6 +48,14 @@ def less_sure(sentence: Call, rule: Call) -> bool:
     if rule.tool.startswith("timer.") and sentence.tool.startswith("timer."):
         return "conversation_command" in sentence.arguments and "duration" not in sentence.arguments
     return sentence.confidence < 1.0
+
+
+def stop_word(text: str) -> list[Call]:
+    """ "stop" with nothing that rings and nothing that plays still is a word for us, not for the model."""
+    words = plain(text).casefold().split()
+    if words == ["stop"]:
+        return [Call("timer.stop", source="rules")]
+    return [Call("timer.snooze", source="rules")] if words[:1] == ["snooze"] else []
 
 
 def took_too_much(call: Call) -> bool:

@@ -156,6 +156,24 @@ def _by_day(at: datetime, read: list[Found]) -> datetime:
     return at.replace(hour=hour if hour >= 7 else hour + 12) if ambiguous else at
 
 
+def of_others(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """ "remind my wife to call": the user is reminded of it; nobody else can be."""
+    return reminder(Asked(f"remind me to {asked.text}", asked.now), re.compile("remind me").match("remind me"))  # type: ignore[arg-type]
+
+
+_MONTHS: Final = {"january": 31, "february": 29, "march": 31, "april": 30, "may": 31, "june": 30, "july": 31,
+                  "august": 31, "september": 30, "october": 31, "november": 30, "december": 31}  # fmt: skip
+
+
+def no_such_time(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """february 30th, 25:00, 7:75: no other time is taken for one that does not exist."""
+    month, day = (match["month"] or match["month2"] or "").casefold(), match["day"] or match["day2"]
+    if month:
+        return {"time": f"{month.capitalize()} {day}"} if not 0 < int(day) <= _MONTHS[month] else None
+    hour, minute = int(match["hour"] or match["hour2"]), int(match["minute"] or 0)
+    return {"time": match["clock"].strip()} if hour > 24 or minute > 59 else None
+
+
 _PARTS: Final = {"morning": 9, "afternoon": 15, "evening": 19}
 _PART_OF_DAY: Final = re.compile(
     r"\b(?:in the|this) (morning|afternoon|evening)(?:,|$|(?= (?:to|about|that|of)\b))", re.IGNORECASE
@@ -163,8 +181,12 @@ _PART_OF_DAY: Final = re.compile(
 _DAY_AND_PART: Final = re.compile(
     r"\b(tomorrow|" + "|".join(_DAYS) + r") (?:in the|at) (morning|afternoon|evening|night)\b", re.IGNORECASE
 )
+_NEXT_MONTH: Final = re.compile(r"\b(next month) (on the \d{1,2}(?:st|nd|rd|th))\b", re.IGNORECASE)
 _OFTEN: Final = re.compile(
-    r"\s*\bevery (?:other |few |[\w-]+ (?:and a half )?)?(?:hours?|minutes?|seconds?)\b", re.IGNORECASE
+    r"\s*\b(?:every (?:other |few |[\w-]+ (?:and a half )?)?(?:hours?|minutes?|seconds?|months?|quarters?|years?)"
+    r"|every (?:other|few|second|third|two|three|four|five|six|\d+) (?:days?|weeks?|mornings?|evenings?)"
+    r"|every (?:other|second) (?:" + "|".join(_DAYS) + r")|every fortnight|monthly|weekly|yearly|annually|hourly)\b",
+    re.IGNORECASE,
 )
 
 
@@ -175,6 +197,7 @@ def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
     if often := _OFTEN.search(rest):
         return {"message": _OFTEN.sub("", rest).strip().removeprefix("to ").strip(), "every": often[0].strip()}
     rest = _DAY_AND_PART.sub(r"\1 \2", rest)
+    rest = _NEXT_MONTH.sub(r"\2 of \1", rest)
     weekdays = _weekdays(rest)
     rest = _EVERY.sub(" ", _BUT.sub(" ", rest)).strip() if weekdays else rest
     at, read = merged(Asked(rest, asked.now))

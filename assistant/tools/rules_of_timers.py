@@ -89,6 +89,14 @@ def timer_change(asked: Asked, match: re.Match[str]) -> Arguments | None:
     return {**found, "name": name} if found is not None else None
 
 
+def others(asked: Asked, match: re.Match[str]) -> Arguments:
+    """all timers except the pasta and the sauce"""
+    named = re.split(r",? and |, ", match.group("but"))
+    return {
+        "but": [re.sub(r"^(?:the|my) | timers?$|^(?:the )?one for ", "", n, flags=re.I) for n in named if n.strip()]
+    }
+
+
 def timer_named(asked: Asked, match: re.Match[str]) -> Arguments:
     name = (match.groupdict().get("name") or "").strip()
     return {"name": "" if name.casefold() in _NOT_A_NAME else name}

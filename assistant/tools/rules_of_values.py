@@ -120,6 +120,12 @@ def day(asked: Asked, match: re.Match[str]) -> Arguments | None:
     return {"day": match.group("day")} if whole else None
 
 
+def day_from_now(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """45 days from now; the word "now" at the end is taken for politeness and gone."""
+    told = f"{match.group('day')} {'ago' if match.groupdict().get('ago') else 'from now'}"
+    return {"day": told} if find(told, asked.now, ("date", "datetime")) else None
+
+
 def until_time(asked: Asked, match: re.Match[str]) -> Arguments | None:
     found = find(match.group("day"), asked.now, ("time", "datetime"))
     return {"day": match.group("day")} if found else None

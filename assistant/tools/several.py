@@ -20,7 +20,9 @@ from assistant.tools.unattended import FOR_A_WHILE
 
 MAX_ACTIONS: Final = 6
 KNOWN: Final = 0.9  # the confidence of a sentence whose names this home has
-AND: Final = re.compile(r"\s*(?:;|,? and then |,? then |,? and also |, and |,? and |, )\s*", re.IGNORECASE)
+AND: Final = re.compile(
+    r"\s*(?:;|,? and then |,? then |,? and also |, and |,? and |,? und (?:dann )?|, )\s*", re.IGNORECASE
+)
 
 _NUMBER: Final = (
     r"(?:\d+(?:\.\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|twenty[- ]five|"
