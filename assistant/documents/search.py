@@ -18,7 +18,7 @@ from assistant.engines.embedder import Embedder
 MAX_QUESTION_CHARS: Final = 2_000
 _CANDIDATES: Final = 50
 _MAX_WORDS: Final = 32
-_PASSAGES_TO_COUNT_IN: Final = 200
+_PASSAGES_TO_COUNT_IN: Final = 50
 _WEIGHT_OF_MEANING: Final = 0.5
 _WORD: Final = re.compile(r"[^\W_]+", re.UNICODE)
 _POSSESSIVE: Final = re.compile(r"['’]s\b")
