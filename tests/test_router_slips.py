@@ -196,3 +196,45 @@ def test_what_was_undone_is_done_again() -> None:
     assert bench.state("light.desk") == "off"
     assert bench.say("redo") == "Turned on: Desk Lamp."
     assert bench.decide("redo").calls == ()
+
+
+def test_timers_told_by_their_place() -> None:
+    bench = Bench()
+    for text in ("timer 5", "set timer 90 sec", "set another timer for 3 minutes"):
+        bench.say(text)
+    assert bench.say("cancel the second timer") == "Cancelled the 1 minute 30 second timer."
+    assert bench.say("cancel the shortest timer") == "Cancelled the 3 minute timer."
+    assert bench.say("cancel the fourth timer") == "There is no fourth timer."
+    bench.say("set a 6 minute eggs timer")
+    assert bench.say("make the eggs timer 10 minutes") == "The timer now runs for 10 minutes."
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "weekdays"),
+    [
+        ("set alarm for 7am mon to fri", ["07:00"], (0, 1, 2, 3, 4)),
+        ("wake me friday through monday at 6:30", ["06:30"], (0, 4, 5, 6)),
+        ("set an alarm for saturday and sunday at 9", ["2026-11-28T09:00:00", "2026-11-29T09:00:00"], None),
+        ("remind me on thursday and friday at 5 to train", ["2026-11-26T17:00:00", "2026-11-27T17:00:00"], None),
+        ("wake me every saturday and sunday at 9", ["09:00"], (5, 6)),
+    ],
+)
+def test_several_days(shared: Bench, text: str, at: list[str], weekdays: tuple[int, ...] | None) -> None:
+    calls = shared.decide(text).calls
+    assert [c.arguments.get("weekdays") for c in calls] == [weekdays] * len(at)
+    assert all(when in c.arguments["at"] for c, when in zip(calls, at, strict=True))
+
+
+def test_it_is_what_was_spoken_of_and_never_everything() -> None:
+    bench = Bench()
+    bench.say("next song")
+    assert bench.decide("turn it off").calls[0].arguments == {"domain": "media_player"}
+    bench.say("what's the temperature")
+    assert bench.decide("turn it off").calls == ()
+
+
+def test_items_of_a_list_are_ticked_off_together() -> None:
+    bench = Bench()
+    bench.say("add milk, eggs and butter to the shopping list")
+    assert bench.say("cross off milk and eggs") == "Ticked milk, eggs off on the shopping list."
+    assert bench.say("what's left to buy") == "- butter"

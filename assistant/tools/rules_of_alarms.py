@@ -29,6 +29,24 @@ _BUT: Final = re.compile(
 )  # fmt: skip
 
 
+_SHORT: Final = {name[:3]: name for name in _DAYS} | {"tues": "tuesday", "thur": "thursday", "thurs": "thursday"}
+_DAY: Final = "(" + "|".join([*_DAYS, *sorted(_SHORT, key=len, reverse=True)]) + r")s?\.?"
+_FROM_TO: Final = re.compile(
+    rf"\b(?:from |on |every |each )?{_DAY} ?(?:to|through|thru|till|until|-|–) ?{_DAY}(?!\w)", re.IGNORECASE
+)
+
+
+def spread(text: str) -> str:
+    """ "mon to fri" as every single day."""
+
+    def days(match: re.Match[str]) -> str:
+        first, last = (_DAYS[_SHORT.get(d.casefold(), d.casefold())] for d in match.groups())
+        named = [list(_DAYS)[n % 7] for n in range(first, last + 1 + 7 * (last < first))]
+        return f"every {', '.join(named)}"
+
+    return _FROM_TO.sub(days, text)
+
+
 def _weekdays(text: str) -> tuple[int, ...]:
     match = _EVERY.search(text)
     if match is None:
@@ -125,7 +143,7 @@ def shift_s(text: str, by: str, now: datetime) -> float:
 
 
 def alarm(asked: Asked, match: re.Match[str]) -> Arguments | None:
-    asked = Asked(re.sub(r"\b(alarm )for (?=\d{1,2}\b)", r"\1at ", asked.text, flags=re.IGNORECASE), asked.now)
+    asked = Asked(re.sub(r"\b(alarm )for (?=\d{1,2}\b)", r"\1at ", spread(asked.text), flags=re.I), asked.now)
     weekdays = _weekdays(asked.text)
     at, _ = merged(Asked(_EVERY.sub(" ", _BUT.sub(" ", asked.text)), asked.now) if weekdays else asked)
     if at is None and not re.search(r"\b(?:alarm|wake me)\b", asked.text, re.IGNORECASE):
@@ -196,7 +214,7 @@ def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
         return {}
     if often := _OFTEN.search(rest):
         return {"message": _OFTEN.sub("", rest).strip().removeprefix("to ").strip(), "every": often[0].strip()}
-    rest = _DAY_AND_PART.sub(r"\1 \2", rest)
+    rest = _DAY_AND_PART.sub(r"\1 \2", spread(rest))
     rest = _NEXT_MONTH.sub(r"\2 of \1", rest)
     weekdays = _weekdays(rest)
     rest = _EVERY.sub(" ", _BUT.sub(" ", rest)).strip() if weekdays else rest

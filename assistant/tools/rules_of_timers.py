@@ -54,7 +54,8 @@ _BARE: Final = re.compile(
     _SET + r"(?:a |an |another |the |new )*(?:(?P<word>[a-z]+) )?timer(?: (?:called|named) .+| for)?", re.IGNORECASE
 )
 _BARE_MINUTES: Final = re.compile(
-    _SET + r"(?:a |an |another |the |new )*(?:(?P<word>[a-z]+) )?timer (?:for|of) (?P<n>\d{1,3})", re.IGNORECASE
+    rf"(?:{_SET})?(?:a |an |another |the |new )*(?:(?P<word>[a-z]+) )?timer (?:(?:for|of) )?(?P<n>\d{{1,3}})",
+    re.IGNORECASE,
 )
 _STARTS_TIMER: Final = re.compile(
     _SET + r".*\btimer\b|(?:.* )?timer(?: for| of)?\b.*\d|(?:a |an )?[\w -]+ timer$|timer for\b|time me for\b",

@@ -12,8 +12,11 @@ from assistant.tools.quantities import find
 
 
 def sum(asked: Asked, match: re.Match[str]) -> Arguments | None:
-    text = match.group("sum").strip(" ?=.")
+    text = _POWER_OF.sub(r"\2 \1d", match.group("sum").strip(" ?=."))
     return {"expression": text} if re.search(r"\d|\b[a-z]+\b", text) and calculator.calculates(text) else None
+
+
+_POWER_OF: Final = re.compile(r"\b(?:the )?(square|cube) of (\d[\d.,]*)", re.IGNORECASE)
 
 
 def conversion(asked: Asked, match: re.Match[str]) -> Arguments | None:

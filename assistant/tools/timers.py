@@ -126,6 +126,8 @@ def find(which: Which, surroundings: Surroundings, kind: str = "timer") -> Timer
     timers = [t for t in all_timers(surroundings.records).values() if t.kind == kind]
     if which.name:
         name = key(bare_name(which.name))
+        if name in _PLACES and not any(name == key(t.name) for t in timers):
+            return _placed(name, timers, clock_of(surroundings), kind)
         timers = [t for t in timers if name in (key(t.name), key(t.message))] or [
             t for t in timers if name and name in key(t.name).split()
         ]
@@ -142,6 +144,20 @@ def find(which: Which, surroundings: Surroundings, kind: str = "timer") -> Timer
         running = f" {there} the {', the '.join(others[:MAX_TOLD])}." if others and wanted else ""
         raise ToolError(f"There is no {wanted + ' ' if wanted else ''}{kind}.{running}")
     return next((t for t in timers if t.ringing), timers[-1])
+
+
+_PLACES: Final = {"first": 0, "oldest": 0, "second": 1, "third": 2, "fourth": 3, "last": -1, "latest": -1, "newest": -1,
+                  "shortest": 0, "longest": -1}  # fmt: skip
+
+
+def _placed(place: str, timers: list[Timer], clock: Clock, kind: str) -> Timer:
+    """The second that was set, or the one with least time left."""
+    if place in ("shortest", "longest"):
+        timers = sorted(timers, key=lambda t: remaining_s(t, clock))
+    at = _PLACES[place]
+    if not -len(timers) <= at < len(timers):
+        raise ToolError(f"There is no {place} {kind}." if timers else f"There is no {kind}.")
+    return timers[at]
 
 
 def cancel(which: Which, surroundings: Surroundings) -> Outcome:

@@ -23,7 +23,8 @@ _KEEP: Final = r"(?:leave|keep|make sure|ensure)(?: that)? (.+?)(?: is| are| sta
 _REWORDED: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
-        (r"^(what|how|where|who|when)s\b", r"\1's"),
+        (r"^(what|how|where|who|when|it)s\b", r"\1's"),
+        (r"^(?:play|play (?:some |the )?music)$", "resume the music"),
         (rf"^{_KEEP} (on|off)$", r"turn \1 \2"),
         (rf"^{_KEEP} locked$", r"lock \1"),
         (rf"^{_KEEP} (?:closed|shut)$", r"close \1"),
