@@ -24,6 +24,7 @@ from assistant.audio.speaker import Speaker
 from assistant.audio.utterances import Ended, Resumed, SoftEnd, SpeechStarted, State, Utterances
 from assistant.engines import LanguageModel
 from assistant.engines.hearing import Transcriber, TurnJudge, Voice
+from assistant.preview import Preview
 from assistant.session import Chat
 from assistant.turn import Turn
 from assistant.understanding import Guess, Heard, Understanding
@@ -32,6 +33,7 @@ from assistant.voice_turn import SpokenAnswer, rehearse
 
 NOT_CAUGHT = "I did not catch that"
 _LEVEL_EVERY = 4  # frames
+_WARM_UP = ("What time is it?", "How many feet are in two meters?", "Turn on the lights.")  # 0.9 s of loading
 _STOPPED_S = 1.0  # the longest wait for a cancelled answer to leave the conversation as it was heard
 
 
@@ -75,9 +77,10 @@ class VoiceLoop:
         self._attention = Attention(manner.mode)
         self._utterances = Utterances()
         self._speaker = Speaker(audio)
-        self._threads = ThreadPoolExecutor(3, thread_name_prefix="hearing")
+        self._threads = ThreadPoolExecutor(5, thread_name_prefix="hearing")
         self._announcements = Announcements(engines.voice, self._speaker)
         self._understanding = Understanding(chat, engines, self._speaker, manner, self._threads)
+        self._preview = Preview(chat, engines, manner, self._threads)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._told: list[VoiceEvent] = []
         self._guess: Guess | None = None
@@ -126,15 +129,18 @@ class VoiceLoop:
                     return
         finally:
             self._drop_guess()
+            self._preview.stop()
             self._stop_speaking()
             self._rehearsal.cancel()
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _warm_up(self) -> None:
         """The first turn shall be as fast as the others: the model reads the head, the rules learn the home's names."""
+        reading = self._threads.submit(rehearse, self._chat, self._engines.model, self._rehearsal)
         if self._chat.router is not None:
-            self._chat.router.decide("What time is it?")
-        rehearse(self._chat, self._engines.model, self._rehearsal)
+            for text in _WARM_UP:
+                self._chat.router.decide(text)
+        reading.result()
 
     def _busy(self) -> bool:
         """Whether something is still to be said or to be understood when the input has ended."""
@@ -169,7 +175,9 @@ class VoiceLoop:
                 case SpeechStarted(at=at):
                     self._over_answer = self._speaker.playing and not self._announcements.speaking
                     self._attended = self._speaker.playing or self._attention.listening(at)
+                    self._preview.begin(at)
                 case SoftEnd() if self._attended:
+                    self._preview.stop()
                     self._drop_guess()
                     self._guess = self._understanding.begin(event, self._over_answer)
                     self._rehearsal.cancel()
@@ -177,6 +185,7 @@ class VoiceLoop:
                     self._drop_guess()
                 case Ended():
                     self._take_the_floor(event)
+        self._look_ahead(frame)
         self._show(frame)
         free = self._speaking is None and self._utterances.state is State.QUIET
         if self._announcements.advance(free):
@@ -187,6 +196,13 @@ class VoiceLoop:
         yield from told
 
     # -- hearing ------------------------------------------------------------------------------------------------------
+
+    def _look_ahead(self, frame: Frame) -> None:
+        """Follow what is being said to us, unless an answer needs the engines. Without a clock there is no ahead."""
+        speaks = self._attended and self._utterances.state is State.SPEAKING
+        busy = self._speaking is not None or self._speaker.playing
+        if speaks and not busy and self._audio.real_pace and (words := self._preview.follow(frame, self._utterances)):
+            self._told.append(Caption(words))
 
     def _advance_guess(self) -> None:
         """Use what the threads have found out about the last soft end."""
@@ -317,6 +333,7 @@ class VoiceLoop:
         self._muted = on
         if on:
             self._drop_guess()
+            self._preview.stop()
             self._rehearsal.cancel()
             self._utterances.reset()
         self._audio.mute(on)

@@ -201,13 +201,14 @@ def spoken_prompt(chat: Chat, question: str, max_tokens: int) -> Prompt:
     return Prompt(messages, sampling, conversation=conversation, judges_end=True)
 
 
-def rehearse(chat: Chat, model: LanguageModel, turn: Turn) -> None:
-    """Have the model read the conversation so far, so that the next prompt finds it in its cache.
+def rehearse(chat: Chat, model: LanguageModel, turn: Turn, words: str = "…") -> None:
+    """Have the model read the conversation so far and the first `words` of what is being said, so that the next prompt
+    finds them in its cache.
 
     Errors are left to the turn that needs the model.
     """
     try:
-        for _ in model.stream(spoken_prompt(chat, "…", 1), turn):
+        for _ in model.stream(spoken_prompt(chat, words, 1), turn):
             pass
     except AssistantError:
         return

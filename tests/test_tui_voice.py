@@ -22,7 +22,7 @@ from assistant.history import ephemeral_history
 from assistant.ringing import Ringing
 from assistant.session import Chat as Session
 from assistant.tui.services import Services
-from assistant.tui.voice_bar import VoiceBar, VoiceStatus, meter
+from assistant.tui.voice_bar import VoiceBar, VoiceStatus, last_words, meter
 from assistant.voice_events import Phase
 from assistant.voice_keys import VoiceKeys
 from assistant.voice_loop import Engines, VoiceLoop
@@ -142,6 +142,14 @@ def test_the_microphone_can_be_muted() -> None:
 @pytest.mark.parametrize(("level_db", "filled"), [(-96.0, 0), (-60.0, 0), (-35.0, 4), (-10.0, 8), (0.0, 8)])
 def test_the_meter_shows_the_level(level_db: float, filled: int) -> None:
     assert meter(level_db) == "▮" * filled + "▯" * (8 - filled)
+
+
+@pytest.mark.parametrize(
+    ("text", "n_cells", "shown"),
+    [("what is the", 20, "what is the"), ("what is the", 6, "…s the"), ("你好吗", 5, "…好吗"), ("what", 0, "")],
+)
+def test_of_a_long_caption_the_last_words_are_shown(text: str, n_cells: int, shown: str) -> None:
+    assert last_words(text, n_cells) == shown
 
 
 def test_the_bar_says_what_goes_on() -> None:

@@ -43,7 +43,9 @@ class ScriptedEars:
     def complete_probability(self, pcm: Pcm) -> float:
         return 0.1 if self._number(pcm) in self.unfinished else 0.98
 
-    def transcribe(self, pcm: Pcm, language: str = "", hot_words: Sequence[str] = ()) -> Transcript:
+    def transcribe(
+        self, pcm: Pcm, language: str = "", hot_words: Sequence[str] = (), draft: bool = False
+    ) -> Transcript:
         text = self.texts[self._number(pcm)]
         self.transcribed.append(text)
         return Transcript(text)

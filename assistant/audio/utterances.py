@@ -121,6 +121,10 @@ class Utterances:
         if self.state is State.PAUSING and number == self._number:
             self._hold = samples(hold_ms)
 
+    def so_far(self) -> Pcm:
+        """The utterance in progress, with what came before it; while somebody speaks or pauses."""
+        return np.concatenate(self._frames)
+
     def reset(self) -> None:
         """Forget the utterance in progress; time goes on."""
         self.state = State.QUIET
@@ -163,10 +167,10 @@ class Utterances:
         self._number += 1
         self._run = 0
         self._hold = samples(self.timing.hold_ms)
-        return SoftEnd(self._number, np.concatenate(self._frames), self._last_speech)
+        return SoftEnd(self._number, self.so_far(), self._last_speech)
 
     def _end(self) -> list[Event]:
         held = self.now - self._last_speech
-        pcm = np.concatenate(self._frames)
+        pcm = self.so_far()
         self.reset()
         return [Ended(self._number, pcm[: len(pcm) - max(0, held - FRAME * 3)], self._last_speech, held)]

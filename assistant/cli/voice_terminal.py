@@ -117,8 +117,10 @@ class VoiceTerminal:
     def _draw(self) -> None:
         """No newline: the next thing shown overwrites it."""
         if self._shows_line and self._phase is not None:
-            line = f"[{self._phase}] {safe(self._caption, keep_newlines=False)}"
-            sys.stderr.write(line[: shutil.get_terminal_size().columns - 1])
+            state, caption = f"[{self._phase}] ", safe(self._caption, keep_newlines=False)
+            n_columns = shutil.get_terminal_size().columns - 1
+            beyond = max(0, len(state) + len(caption) - n_columns)  # what was said last is what is looked for
+            sys.stderr.write((state + caption[beyond:])[:n_columns])
             self._drawn = True
         sys.stderr.flush()
 

@@ -50,9 +50,12 @@ class Sound:
 class Transcriber(Protocol):
     """Speech to text."""
 
-    def transcribe(self, pcm: Pcm, language: str = "", hot_words: Sequence[str] = ()) -> Transcript:
+    def transcribe(
+        self, pcm: Pcm, language: str = "", hot_words: Sequence[str] = (), draft: bool = False
+    ) -> Transcript:
         """`pcm` at 16 kHz, at most 30 s; `language` "" is detected. `hot_words` are names to expect.
 
+        A `draft`, of speech that goes on, is cheaper and less exact; its text is "" where it is in doubt.
         Raises EngineCrashed, EngineTimeout.
         """
         ...

@@ -175,9 +175,11 @@ class RemoteTranscriber:
     def __init__(self, spec: ModelSpec, n_threads: int = 1) -> None:
         self.process = SpeechProcess("asr", spec, n_threads)
 
-    def transcribe(self, pcm: Pcm, language: str = "", hot_words: Sequence[str] = ()) -> Transcript:
+    def transcribe(
+        self, pcm: Pcm, language: str = "", hot_words: Sequence[str] = (), draft: bool = False
+    ) -> Transcript:
         """See Transcriber.transcribe."""
-        told = self.process.ask(lambda n: speech_wire.Transcribe(n, pcm.tobytes(), language, list(hot_words)))
+        told = self.process.ask(lambda n: speech_wire.Transcribe(n, pcm.tobytes(), language, list(hot_words), draft))
         return Transcript(told.text, told.language, told.log_probability, told.no_speech_probability, told.redone)
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ class Transcribe(msgspec.Struct, frozen=True, tag=True):
     pcm: bytes
     language: str
     hot_words: list[str]
+    draft: bool
 
 
 class Say(msgspec.Struct, frozen=True, tag=True):

@@ -120,7 +120,7 @@ class _Asr:
     def answer(self, request: Any, sender: wire.Sender, turn: Turn) -> None:
         from assistant.engines import speech_wire
 
-        heard = self._engine.transcribe(_pcm(request.pcm), request.language, request.hot_words)
+        heard = self._engine.transcribe(_pcm(request.pcm), request.language, request.hot_words, request.draft)
         sender.send(
             speech_wire.Transcribed(
                 request.id,

@@ -38,6 +38,7 @@ class Window:
 
     least_s: float = 8.0
     beyond_s: float = 1.0
+    draft_least_s: float = 4.0  # of speech that goes on, which is heard again anyway
     again_least_s: float = 12.0  # when it is not believed
     again_beyond_s: float = 4.0
     least_log_probability: float = -1.0  # mean over tokens; below: heard again
@@ -46,7 +47,7 @@ class Window:
     silence_log_probability: float = -0.6  # ... and an unsure text: nothing was said
 
 
-FULL_WINDOW = Window(least_s=_FULL_S)
+FULL_WINDOW = Window(least_s=_FULL_S, draft_least_s=_FULL_S)
 
 
 class WhisperTranscriber:
@@ -81,15 +82,20 @@ class WhisperTranscriber:
     def close(self) -> None:
         self._model.unload_model()
 
-    def transcribe(self, pcm: Pcm, language: str = "", hot_words: Sequence[str] = ()) -> Transcript:
+    def transcribe(
+        self, pcm: Pcm, language: str = "", hot_words: Sequence[str] = (), draft: bool = False
+    ) -> Transcript:
         """See Transcriber.transcribe."""
         if len(pcm) < RATE_HZ // 10:
             return Transcript("")
         samples = pcm[: _FULL_S * RATE_HZ].astype(np.float32) / np.float32(32768)
         speech_s = len(samples) / RATE_HZ
-        window_s = min(_FULL_S, max(self._window.least_s, speech_s + self._window.beyond_s))
+        least_s = self._window.draft_least_s if draft else self._window.least_s
+        window_s = min(_FULL_S, max(least_s, speech_s + self._window.beyond_s))
         spectrum = log_mel(samples)
         heard, tokens = self._hear(spectrum, window_s, language, hot_words)
+        if draft and self._doubtful(heard, tokens, speech_s):
+            return replace(heard, text="")
         if window_s < _FULL_S and self._doubtful(heard, tokens, speech_s):
             window_s = min(_FULL_S, max(self._window.again_least_s, speech_s + self._window.again_beyond_s))
             again, tokens = self._hear(spectrum, window_s, language, hot_words, copies=3)

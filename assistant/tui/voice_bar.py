@@ -53,6 +53,16 @@ def meter(level_db: float) -> str:
     return "▮" * n_filled + "▯" * (_CELLS - n_filled)
 
 
+def last_words(text: str, n_cells: int) -> str:
+    """The end of `text` that fits into so many cells: what was said last is what is looked for."""
+    if cell_len(text) <= n_cells:
+        return text
+    text = text[-n_cells:] if n_cells > 0 else ""
+    while text and cell_len(text) >= n_cells:
+        text = text[1:]
+    return f"…{text}" if n_cells > 0 else ""
+
+
 class VoiceBar(Widget):
     """Draws a `VoiceStatus`; hidden while typing."""
 
@@ -75,7 +85,7 @@ class VoiceBar(Widget):
         room = width - cell_len(left) - cell_len(right) - 1
         if right and room < 16:
             right, room = "", width - cell_len(left)
-        caption = Content(safe(status.caption, keep_newlines=False)).truncate(max(0, room), ellipsis=True)
+        caption = Content(last_words(safe(status.caption, keep_newlines=False), room))
         gap = " " * max(1, width - cell_len(left) - caption.cell_length - cell_len(right)) if right else ""
         text = Content(left) + caption + Content(gap + right)
         return text.stylize(_COLOURS.get(status.phase, "$text-muted"), 0, len(state)).truncate(width)
