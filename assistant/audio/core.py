@@ -160,7 +160,7 @@ class Core:
         elif playback.state is State.SILENT:
             barge_in.finished()
         if playing:
-            self._ladder.own_speech(level, self._reference_db[-1])
+            self._ladder.own_speech(level, echo_db)
         elif echo_db < QUIET_DB and probability < _SILENCE_PROBABILITY:
             self._ladder.silence(level)
         louder = level >= self._ladder.expected_db(echo_db) + _CLEARLY_LOUDER_DB
