@@ -158,9 +158,10 @@ def test_what_a_speaker_plays_is_no_microphone_unless_it_is_asked_for(pulse: Pul
         assert audio.opened.microphone == "Monitor of voice_in"
 
 
-def test_a_microphone_pulled_out_while_we_talk_is_told_and_survived(pulse: PulseServer) -> None:
+@pytest.mark.parametrize("chosen", ["mic", ""])
+def test_a_microphone_pulled_out_while_we_talk_is_told_and_survived(pulse: PulseServer, chosen: str) -> None:
     pulse.add_microphone("other", "voice_in")
-    with closing(AudioProcess(Setup(RATE_OUT, microphone="mic"))) as audio:
+    with closing(AudioProcess(Setup(RATE_OUT, microphone=chosen))) as audio:
         begin(audio, vowels(4, RATE_OUT))
         events = until(audio, lambda e: Change.FINISHED in changes(e), {50: lambda: pulse.unload(pulse.mic)})
     (lost,) = [event for event in events if isinstance(event, DeviceLost)]

@@ -82,7 +82,7 @@ class SoundDevices:
         self._hears = False
         self._asked_s = time.monotonic()
         microphones, speakers, self.backend = _listing()
-        mic, self.microphone = _chosen(microphones, microphone, "microphone")
+        mic, self.microphone = _chosen(microphones, microphone, "microphone", self.backend == "PulseAudio")
         out, self.speaker = _chosen(speakers, speaker, "speaker")
         common: dict[str, Any] = {"nchannels": 1, "backends": _backends(), "app_name": "homebody"}
         try:
@@ -205,9 +205,13 @@ def _is_monitor(device_id: bytes, backend: str) -> bool:
     return backend == "PulseAudio" and device_id.split(b"\0", 1)[0].endswith(b".monitor")
 
 
-def _chosen(devices: list[_Device], name: str, what: str) -> tuple[Any, str]:
+def _chosen(devices: list[_Device], name: str, what: str, stays: bool = False) -> tuple[Any, str]:
     """The device whose name contains `name`; for "" the default one, whose id is None, or the first that is no monitor
-    where the default one is: PulseAudio has no other choice when the last microphone is gone."""
+    where the default one is: PulseAudio has no other choice when the last microphone is gone.
+
+    PulseAudio moves a stream without an id to another device when its own goes away. That is well for a speaker, but
+    for a microphone the other one may be a monitor, and nobody would be told. One that `stays` gets its id: it is lost.
+    """
     real = [device for device in devices if not device.monitor]
     if not (devices if name else real):
         raise AudioError(f"there is no {what}; {_missing()}")
@@ -215,7 +219,9 @@ def _chosen(devices: list[_Device], name: str, what: str) -> tuple[Any, str]:
         default = next((device for device in devices if device.default), None)
         if default is not None and default.monitor:
             return real[0].id, real[0].name
-        return None, _SYSTEMS_CHOICE if default is None else default.name
+        if default is None:
+            return None, _SYSTEMS_CHOICE
+        return default.id if stays else None, default.name
     found = [device for device in devices if name.lower() in device.name.lower()]
     if not found:
         there = ", ".join(device.name for device in devices)
