@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assistant.audio import RATE_HZ
+from assistant.audio import FRAME, RATE_HZ
 from assistant.audio.messages import Change, Event, Frame, Playback
 from assistant.audio.process import AudioProcess, Setup
 from evals.pulse_server import PulseServer, pulse_server
@@ -26,7 +26,7 @@ from evals.voice_sounds import ONSET_BELOW_DB, Floats, Remark, Spoken, as_pcm
 
 ECHO_DB = -20.0
 _BEGUN_FRAMES = 40  # 1.3 s of our own speech before the user begins; the canceller has heard the answers before
-_AFTER_FRAMES = 12  # what is recorded after the decision
+_AFTER_FRAMES = 12  # what is recorded after the decision, and of quiet before the next answer
 _LONGEST_FRAMES = 200  # of a trial: without a decision by then there is none
 _BLOCK = RATE_HZ // 200  # 5 ms
 _TIME_TO_RECORD_S = 0.15
@@ -109,22 +109,26 @@ def _interrupt(
 
 
 def _until_decided(remark: Remark, server: PulseServer, events: Iterator[Event]) -> list[Playback]:
-    """What happens to the answer from when the user begins until it was stopped or went on for a while."""
+    """What happens to the answer from when the user begins until it was stopped or went on for a while.
+
+    And until the user has ended: the next answer begins in quiet, as the product's do. Begun over the rest of a remark
+    it is ducked, the rest soon ends, and this false alarm makes the next remark harder to hear.
+    """
     changes: list[Playback] = []
+    spoken = _BEGUN_FRAMES + len(remark.pcm) // FRAME + _AFTER_FRAMES
     n_frames = n_left = 0
     for event in events:
         if isinstance(event, Frame):
             n_frames += 1
             if n_frames == _BEGUN_FRAMES:
                 server.say("voice_in", as_pcm(remark.pcm), RATE_HZ)
-            if n_left:
-                n_left -= 1
-                if n_left == 0:
-                    break
+            n_left -= n_left > 1
+            if n_left == 1 and n_frames >= spoken:
+                break
         elif isinstance(event, Playback) and n_frames >= _BEGUN_FRAMES:
             changes.append(event)
             if event.change in (Change.STOPPED, Change.RESUMED) and not n_left:
-                n_left = _AFTER_FRAMES
+                n_left = _AFTER_FRAMES + 1
         if n_frames > _LONGEST_FRAMES:
             break
     return changes
