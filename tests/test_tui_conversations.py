@@ -12,6 +12,7 @@ from textual.widgets import Input, OptionList, Static
 
 from assistant.conversation import Conversation, Role, State
 from assistant.history import History, ephemeral_history
+from assistant.tui import dialogs
 from assistant.tui.dialogs import AskLine, Confirm
 from assistant.tui.history_picker import HistoryPicker
 from assistant.tui.search import Search
@@ -110,6 +111,27 @@ def test_a_y_of_a_text_that_was_being_written_confirms_nothing() -> None:
         await chat.press("w", "h", "y")
         await chat.pilot.pause()
         assert isinstance(chat.app.screen, Confirm)
+        await chat.press("n")
+        await at(chat, HistoryPicker)
+        assert len(history.list()) == 2
+
+    run(services(scripted(), history), story)
+
+
+def test_a_y_that_another_letter_follows_confirms_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialogs, "_ALONE_S", 600)
+    history = ephemeral_history()
+    stored(history, "moon", "sun")
+
+    async def story(chat: Chat) -> None:
+        await chat.press("ctrl+r")
+        await at(chat, HistoryPicker)
+        await chat.press("d")
+        await at(chat, Confirm)
+        await chat.press("y")
+        assert isinstance(chat.app.screen, Confirm) and chat.app.screen._yes_soon is not None
+        await chat.press("e")
+        assert isinstance(chat.app.screen, Confirm) and chat.app.screen._yes_soon is None
         await chat.press("n")
         await at(chat, HistoryPicker)
         assert len(history.list()) == 2

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widgets import Button, Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
@@ -31,6 +32,7 @@ class LineInput(Input):
 
 
 _TYPING_S: Final = 1.0  # so long after another letter a `y` belongs to it
+_ALONE_S: Final = 0.25  # so long before another one too: "yes" and "you" begin with it
 
 
 class Confirm(ModalScreen[bool]):
@@ -47,6 +49,7 @@ class Confirm(ModalScreen[bool]):
         self._question, self._detail = question, detail
         self._yes, self._no = yes, no
         self._typed_s = -_TYPING_S
+        self._yes_soon: Timer | None = None
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog small"):
@@ -63,11 +66,21 @@ class Confirm(ModalScreen[bool]):
     def on_key(self, event: events.Key) -> None:
         if event.is_printable and event.key not in ("y", "n"):
             self._typed_s = time.monotonic()
+            if self._yes_soon is not None:
+                self._yes_soon.stop()
+                self._yes_soon = None
 
     def action_answer(self, yes: bool) -> None:
-        """A `y` in the middle of a text is none: whoever was still writing when the question came has not read it."""
-        if not yes or time.monotonic() - self._typed_s >= _TYPING_S:
-            self.dismiss(yes)
+        """A `y` within a text, or at its beginning, is none: whoever was still writing when the question came has not
+        read it."""
+        if not yes:
+            self.dismiss(False)
+        elif time.monotonic() - self._typed_s >= _TYPING_S and self._yes_soon is None:
+            self._yes_soon = self.set_timer(_ALONE_S, self._confirm)
+
+    def _confirm(self) -> None:
+        if self.is_current:
+            self.dismiss(True)
 
     @on(Button.Pressed)
     def pressed(self, event: Button.Pressed) -> None:
