@@ -15,10 +15,13 @@ from assistant.config import Settings
 from assistant.engines import Sampling
 from assistant.engines.whisper import WhisperTranscriber
 from assistant.errors import AssistantError
+from assistant.history import ephemeral_history
+from assistant.home.model import simulated
 from assistant.models.spec import ModelSpec
 from assistant.models.store import Store
 from assistant.oneshot import sampling
 from assistant.spoken import speakable
+from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
 from assistant.voice_events import STAGES, TurnReport
 from assistant.voice_loop import Engines
@@ -264,7 +267,8 @@ def noise(bench: Bench) -> None:
     if not bench.needs_data("noise"):
         return
     sounds = voice_recognition.noises(bench.data)[: bench.options.choose(8, 24, 24)]
-    n_utterances, n_texts, seconds = voice_recognition.turns_in_noise(bench.engines.transcriber, sounds)
+    names = voice_build.hot_words(surroundings_for(ephemeral_history(), home=simulated()))
+    n_utterances, n_texts, seconds = voice_recognition.turns_in_noise(bench.engines.transcriber, sounds, names)
     per_hour = 3600 / seconds
     high = (n_texts + 3.0) * per_hour  # about the upper 95 % bound of a Poisson count that small
     value = n_texts * per_hour

@@ -111,8 +111,9 @@ def languages(transcriber: Transcriber, data: Path, limit: int) -> tuple[list[fl
     return right, Scored(wrong, n_characters, time.process_time() - started_s, 0.0)
 
 
-def turns_in_noise(transcriber: Transcriber, sounds: Sequence[Floats]) -> tuple[int, int, float]:
-    """Noise that the detector took for speech and recognition for words: (utterances, texts, seconds heard)."""
+def turns_in_noise(transcriber: Transcriber, sounds: Sequence[Floats], names: Sequence[str]) -> tuple[int, int, float]:
+    """Noise that the detector took for speech and recognition, which is told `names` of a home, for words:
+    (utterances, texts, seconds heard)."""
     n_utterances = n_texts = n_samples = 0
     for sound in sounds:
         pcm, utterances, detector = as_pcm(sound), Utterances(), SileroDetector()
@@ -121,7 +122,7 @@ def turns_in_noise(transcriber: Transcriber, sounds: Sequence[Floats]) -> tuple[
             for event in utterances.feed(pcm[at : at + FRAME], detector.probability(pcm[at : at + FRAME])):
                 if isinstance(event, Ended):
                     n_utterances += 1
-                    n_texts += bool(transcriber.transcribe(event.pcm, "en").text)
+                    n_texts += bool(transcriber.transcribe(event.pcm, "en", names).text)
         n_samples += len(sound)
     return n_utterances, n_texts, n_samples / 16_000
 

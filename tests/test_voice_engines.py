@@ -238,6 +238,25 @@ def test_unusual_names_are_expected_and_ordinary_ones_cost_nothing(store: Store,
     assert len(transcriber._prompt("en", ["Siobhan Kowalczyk"] * 100)) < 70
 
 
+@pytest.mark.models
+@pytest.mark.parametrize(("without", "heard"), [(" Turn it off.", "Turn it off."), ("", "")])
+def test_names_alone_are_heard_again_without_being_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch, without: str, heard: str
+) -> None:
+    transcriber = WhisperTranscriber(store.resolve("whisper-base").path)
+    pcm = np.random.default_rng(1).integers(-900, 900, 2 * RATE_HZ).astype(np.int16)
+
+    def writes(_encoded: object, prompts: list[list[int]], **_options: object) -> list[SimpleNamespace]:
+        told = prompts[0][0] == transcriber._previous
+        tokens = [*transcriber._ids(" Gargoyle lamp," if told else without), transcriber._end]
+        return [SimpleNamespace(sequences_ids=[tokens], scores=[-0.4], no_speech_prob=0.3)]
+
+    model = SimpleNamespace(is_multilingual=True, encode=lambda spectrum: spectrum, generate=writes)
+    monkeypatch.setattr(transcriber, "_model", model)
+    assert transcriber.transcribe(pcm, "en", ["Gargoyle lamp"]).text == heard
+    assert transcriber.transcribe(pcm, "en", ["Gargoyle lamp"], draft=True).text == ""
+
+
 def test_a_sentence_begun_again_is_written_once() -> None:
     assert once("Set the lights to red. Set the lights to red. Set the lights") == "Set the lights to red."
     assert once("turn on the lamp turn on the lamp") == "turn on the lamp"

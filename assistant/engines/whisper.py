@@ -94,7 +94,7 @@ class WhisperTranscriber:
         window_s = min(_FULL_S, max(least_s, speech_s + self._window.beyond_s))
         spectrum = log_mel(samples)
         heard, tokens = self._hear(spectrum, window_s, language, hot_words)
-        if draft and self._doubtful(heard, tokens, speech_s):
+        if draft and (self._doubtful(heard, tokens, speech_s) or self._is_hint(heard.text, hot_words)):
             return replace(heard, text="")
         if window_s < _FULL_S and self._doubtful(heard, tokens, speech_s):
             window_s = min(_FULL_S, max(self._window.again_least_s, speech_s + self._window.again_beyond_s))
@@ -102,6 +102,8 @@ class WhisperTranscriber:
             heard = replace(again, redone=True)
         if self._nothing_said(heard, tokens, speech_s):
             heard = replace(heard, text="")
+        if hot_words and heard.text and self._is_hint(heard.text, hot_words):
+            return replace(self.transcribe(pcm, language), redone=True)
         return heard
 
     def _hear(
@@ -145,6 +147,11 @@ class WhisperTranscriber:
     def _is_unusual(self, name: str) -> bool:
         """Whether a word of it is none of the vocabulary: "Siobhan" needs a hint, "kitchen" is only in the way."""
         return any(min(len(self._ids(f" {w}")), len(self._ids(f" {w.lower()}"))) > 1 for w in name.split())
+
+    def _is_hint(self, text: str, hot_words: Sequence[str]) -> bool:
+        """Whether it says nothing but words that were told: so Whisper writes noise, and it is heard without them."""
+        told = {word for name in hot_words if self._is_unusual(name) for word in _bare(name.split())}
+        return all(word in told for word in _bare(text.split()))
 
     def _ids(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
