@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from assistant import durable
 from assistant.addresses import is_fingerprint, own_network
 from assistant.errors import SettingsError
 
@@ -88,17 +87,7 @@ def save(settings: Settings, path: Path) -> None:
     """Write only what differs from the defaults, atomically."""
     defaults = msgspec.to_builtins(Settings())
     changed = {k: v for k, v in msgspec.to_builtins(settings).items() if v != defaults[k]}
-    encoded = tomli_w.dumps(changed).encode()
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".settings-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(encoded)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    durable.write_private(path, tomli_w.dumps(changed).encode())
 
 
 def changed(settings: Settings, **fields: Any) -> Settings:

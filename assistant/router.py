@@ -22,23 +22,25 @@ from assistant.engines import LanguageModel
 from assistant.errors import AssistantError
 from assistant.home.model import key
 from assistant.home.sentences import MAX_CHARS, sentences_for
-from assistant.tools import Level, Missing, Outcome, Surroundings, ToolError
+from assistant.tools import Level, Missing, Outcome, Surroundings
+from assistant.tools.beside import ANSWER, with_words
 from assistant.tools.calls import Call, Chooser
-from assistant.tools.confirming import Confirm, Confirmation, confirmation, refuse, undoing
+from assistant.tools.confirming import Confirm, Confirmation, NotConfirmed, confirmation, refuse, take_back
+from assistant.tools.corrections import as_meant
 from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
 from assistant.tools.device_words import of_garage, other_way
 from assistant.tools.devices_meant import on_devices
 from assistant.tools.follow_up import WHERE, answer_to_question, follow_up, is_question
-from assistant.tools.meanings import call_of, less_sure, one_meant, took_too_much
+from assistant.tools.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
+from assistant.tools.named_timers import no_such_timer, timer_said
 from assistant.tools.notes import recalled
-from assistant.tools.records import REAL_DEVICE
 from assistant.tools.registry import Registry, registry
 from assistant.tools.rules import plain, ruled
 from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
 from assistant.tools.unattended import FOR_A_WHILE, attended, reminding, routine
-from assistant.tools.wording import NO_NAME, forbidden, forbids, is_safe_guess, rewordings
+from assistant.tools.wording import NO_NAME, forbidden, forbids, in_digits, is_safe_guess, rewordings
 
 __all__ = ["MODEL", "MODEL_TOOL", "RULE", "Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed",
            "Reply", "Router", "refuse"]  # fmt: skip
@@ -58,6 +60,7 @@ class Router:
     choosing: Callable[[LanguageModel], Chooser] | None = None  # how a model chooses; without, rules alone act
     last: Call | None = None
     asked: tuple[Call, str] | None = None  # a call and the argument that is missing
+    undone: list[str] = field(default_factory=list)  # requests that were taken back, for "redo"
     _confirmed_s: list[float] = field(default_factory=list)
 
     def chooser_for(self, model: LanguageModel) -> Chooser | None:
@@ -67,6 +70,7 @@ class Router:
     def decide(self, text: str, chooser: Chooser | None = None, area: str = "") -> Decision:
         """What would handle `text`. No side effect."""
         started_s = time.perf_counter()
+        text = self._again(text)
         found = self._by_rules(text, area) if self.use_rules and len(text) <= MAX_CHARS else []
         handled_by = RULE
         if not found and chooser is not None and len(text) <= MAX_CHARS and not forbids(text):
@@ -81,46 +85,61 @@ class Router:
 
     def act(self, decision: Decision, confirm: Confirm = refuse) -> Reply:
         """Do it. Everything one request changes is one step for undo. Never raises for what a tool does."""
+        if self.undone and decision.text == self.undone[-1]:
+            self.undone.pop()
         if any(call.tool == "undo" for call in decision.calls):
             return self._act(decision, confirm)
         with self.surroundings.records.recording(decision.named):
             return self._act(decision, confirm)
 
     def _act(self, decision: Decision, confirm: Confirm) -> Reply:
-        said, data, error, writes = [], [], None, None
+        said, data, error = [], [], None
+        writes: list[tuple[str, str]] = []
         self.asked = None
         for call in decision.calls[:MAX_ACTIONS]:
-            if error is not None and call.source == FOR_A_WHILE:
+            if (error is not None and call.source == FOR_A_WHILE) or (self.asked and call.tool != ANSWER):
                 continue
             call = reminding(call, self.surroundings.clock())
             try:
                 if call.tool == "undo":
-                    said.append(self._undo(confirm))
+                    said.append(take_back(self.surroundings, confirm, self._require_pace, self.undone))
                 else:
                     with self.surroundings.records.recording(decision.named):
                         outcome = self._run(call, confirm)
                     said.append(outcome.text)
                     data.append(outcome.data)
-                    writes = outcome.writes or writes
-                self.last = call
+                    writes += [outcome.writes] if outcome.writes else []
+                self.last = call if call.tool != ANSWER else self.last
             except Missing as missing:
                 said.append(str(missing))
                 self.asked = (call, missing.argument)
-                break
             except AssistantError as failed:
                 said.append(str(failed))
                 error = error or failed
-        return Reply("\n".join(filter(None, said)), decision, tuple(data), error, writes)
+        return Reply("\n".join(filter(None, said)), decision, tuple(data), error, tuple(writes))
+
+    def _again(self, text: str) -> str:
+        """For "redo" the request that was undone last."""
+        redo = plain(text).casefold() in ("redo", "redo it", "redo that", "undo the undo")
+        return self.undone[-1] if redo and self.undone and self.use_rules else text
 
     # -- deciding ----------------------------------------------------------------------------------------------------
 
     def _by_rules(self, text: str, area: str) -> list[list[Call]]:
         """All meanings of the text, or where it has none of the text in other words, or what was told about it."""
+        if meant := as_meant(text, self.surroundings.clock()):
+            found = self._by_rule(meant, area)
+            if found and all(call.confidence >= KNOWN for call in found[0]):
+                return found
+        if both := with_words(text, lambda part: next(iter(self._by_rule(part, area)), [])):
+            return [both]
         if found := self._by_rule(text, area):
             return found
+        if no_such := no_such_timer(text, self.surroundings, self.last):
+            return [[no_such]]
         for other, guessed in rewordings(text, self.surroundings.home()):
             found = self._by_rule(other, area)
-            if found and (not guessed or is_safe_guess(found[0])):
+            if found and (not guessed or is_safe_guess(found[0], text)):
                 return found
         if forbidden(text):
             return [[Call("nevermind", source="rules")]]
@@ -196,7 +215,7 @@ class Router:
 
     def _on_devices(self, last: Call | None, text: str, area: str) -> Call | None:
         """A bit more or less than now, "and the lamp", and what is left alone; see rules_of_devices.py."""
-        return on_devices(last, text, self.surroundings, lambda part: self._one(part, area), area)
+        return on_devices(last, in_digits(text), self.surroundings, lambda part: self._one(part, area), area)
 
     def _leaves_out(self, call: Call, text: str, area: str) -> bool:
         """Whether a timer or an alarm was read from a request that goes on with another action."""
@@ -209,7 +228,17 @@ class Router:
         )
 
     def _one(self, text: str, area: str) -> list[Call]:
-        """Meanings of a text as one action: rules that are surer than sentences, sentences, the other rules."""
+        """Meanings of a text as one action; a timer that runs may be told by its name alone."""
+        found = self._meanings(text, area)
+        if (said := timer_said(text, self.surroundings.records)) is None:
+            return found
+        surely = found and found[0].confidence >= KNOWN
+        surely = surely and (not found[0].tool.startswith("timer.") or bool(found[0].arguments.get("name")))
+        of_timer = [] if surely else [c for c in self._meanings(said, area) if c.tool.startswith("timer.")]
+        return of_timer + found
+
+    def _meanings(self, text: str, area: str) -> list[Call]:
+        """Rules that are surer than sentences, sentences, the other rules."""
         if plain(text).casefold() in ("undo", "undo that", "undo it", "take that back", "undo the last one"):
             return [Call("undo", source="rules")]
         by_rules = [Call(r.tool, r.arguments, source="rules") for r in ruled(text, self.surroundings.clock())]
@@ -225,7 +254,7 @@ class Router:
         by_sentence = []
         for language in self.languages:
             sentences = sentences_for(language, self.surroundings.home())
-            matches = sentences.match(plain(text) or text, area)
+            matches = sentences.match(in_digits(plain(text) or text), area)
             if matches and str(matches[0].slots.get("name", "")).startswith(
                 "all "
             ):  # the name of nothing: all of a kind
@@ -240,20 +269,13 @@ class Router:
                 break
         if by_rules and by_sentence and less_sure(by_sentence[0], by_rules[0]):
             return by_rules + by_sentence
-        return by_sentence + by_rules or of_garage(text, self.surroundings) or self._stop(text)
+        return by_sentence + by_rules or of_garage(text, self.surroundings) or stop_word(text)
 
     def _is_here(self, call: Call) -> bool:
         """Whether this home has a device or a room of that name."""
         known = {key(n) for names in Vocabulary.of(self.surroundings.home()).mapping().values() for n in names}
         told = [str(call.arguments.get(k) or "") for k in ("name", "area")]
         return all(key(name) in known for name in told if name)
-
-    def _stop(self, text: str) -> list[Call]:
-        """ "stop" with nothing that rings and nothing that plays still is a word for us, not for the model."""
-        words = plain(text).casefold().split()
-        if words == ["stop"]:
-            return [Call("timer.stop", source="rules")]
-        return [Call("timer.snooze", source="rules")] if words[:1] == ["snooze"] else []
 
     # -- acting ------------------------------------------------------------------------------------------------------
 
@@ -269,19 +291,6 @@ class Router:
                 raise NotConfirmed(f"Not done: {asked.question} It needs your confirmation with a key press.")
         return self.tools.run(call.tool, arguments, self.surroundings)
 
-    def _undo(self, confirm: Confirm) -> str:
-        """Raises NotConfirmed: taking back "lock the door" unlocks it, which needs what unlocking needs."""
-        if (asked := undoing(self.surroundings)) is not None:
-            self._require_pace()
-            if not confirm(asked):
-                raise NotConfirmed(f"Not done: {asked.question} It needs your confirmation with a key press.")
-        step = self.surroundings.records.last_step()
-        devices = [b.value for b in step.before if b.kind == REAL_DEVICE and b.value] if step else []
-        left = self.surroundings.take_back(devices) if devices else ""
-        undone = self.surroundings.records.undo_last()
-        self.surroundings.changed_timers()
-        return f"Undone: {undone}. {left}".rstrip() if undone else "There is nothing to undo."
-
     def _require_pace(self) -> None:
         """Confirmations come at a human pace, or something else is pressing the key."""
         now_s = time.monotonic()
@@ -289,9 +298,3 @@ class Router:
         if len(self._confirmed_s) >= MAX_CONFIRMED_PER_MINUTE:
             raise NotConfirmed(f"more than {MAX_CONFIRMED_PER_MINUTE} such actions in a minute; wait a little")
         self._confirmed_s.append(now_s)
-
-
-class NotConfirmed(ToolError):
-    """A call that needs a confirmation and did not get it."""
-
-    exit_code = 3

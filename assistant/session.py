@@ -13,7 +13,7 @@ last half second.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -135,7 +135,7 @@ def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> I
     """
     acted = chat.act(reply, model)
     handled_by = acted.decision.label if acted else "model"
-    if acted is not None and acted.writes is None:
+    if acted is not None and not acted.writes:
         turn.usage.finish_reason = "stop"
         chat.record(reply, acted.text, State.COMPLETE, handled_by=handled_by, finish_reason="stop")
         yield acted.text
@@ -144,9 +144,12 @@ def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> I
         yield from _from_documents(consulted, reply, turn, chat, model)
         return
     text = reply.content
+    if acted is not None and acted.text:  # what was done beside what is to be written
+        text = f"{acted.text}\n\n"
+        yield text
     saved_at_s = time.monotonic()
     state = State.INTERRUPTED
-    written = acted.writes if acted else None
+    written = acted.writes if acted else ()
     try:
         for piece in _written(written, turn, chat, model) if written else _stream_trimming(reply, turn, chat, model):
             text += piece
@@ -228,11 +231,15 @@ def answer_from(consulted: Consultation, sampling: Sampling, turn: Turn, model: 
         return answering.cited(said, consulted.question, passages)
 
 
-def _written(writes: tuple[str, str], turn: Turn, chat: Chat, model: LanguageModel) -> Iterator[str]:
-    """What a tool lets the model write: it sees the instruction and the text, and nothing of the conversation."""
-    instruction, text = writes
-    messages = [Message(Role.SYSTEM, instruction, id="instruction"), Message(Role.USER, text, id="text")]
-    return model.stream(Prompt(messages, chat.sampling, conversation="writing"), turn)
+def _written(writes: Sequence[tuple[str, str]], turn: Turn, chat: Chat, model: LanguageModel) -> Iterator[str]:
+    """What tools let the model write: it sees the instruction and the text, and nothing of the conversation."""
+    for number, (instruction, text) in enumerate(writes):
+        if number and turn.cancelled:
+            return
+        if number:
+            yield "\n\n"
+        messages = [Message(Role.SYSTEM, instruction, id="instruction"), Message(Role.USER, text, id="text")]
+        yield from model.stream(Prompt(messages, chat.sampling, conversation="writing"), turn)
 
 
 def _stream_trimming(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> Iterator[str]:

@@ -147,7 +147,7 @@ def _documents(options: Options, data: Path, outcome: Outcome) -> None:
 
 
 def _answers(options: Options, data: Path, outcome: Outcome) -> None:
-    """Answers from documents by the model; with the paragraph there, and after it was taken away."""
+    """Answers from documents by the model."""
     spec = resolve(options.model)
     tools_model.used(outcome, spec)
     with tools_documents.paragraphs(data) as indexed, open_product(spec, N_CONTEXT) as product:
@@ -156,9 +156,18 @@ def _answers(options: Options, data: Path, outcome: Outcome) -> None:
     outcome.metrics["document_answer_f1"] = share(found.f1, better="higher")
     outcome.metrics["document_answered_rate"] = share(found.answered)
     outcome.metrics["document_told_rate"] = share(found.told, better="higher")
+    outcome.settings["document_answers_wrong"] = found.wrong[:60]
+
+
+def _invented(options: Options, data: Path, outcome: Outcome) -> None:
+    """Questions whose paragraph was taken away: what is given as fact all the same."""
+    spec = resolve(options.model)
+    tools_model.used(outcome, spec)
+    with tools_documents.paragraphs(data) as indexed, open_product(spec, N_CONTEXT) as product:
+        found = indexed.invented(product.model, options.sample(40, 100, 1000), options.seed)
     outcome.metrics["document_misquoted_rate"] = share(found.misquoted, better="lower")
     outcome.metrics["document_false_answer_rate"] = share(found.false, better="lower", bar="<= 0.15")
-    outcome.settings["document_answers_wrong"] = found.wrong[:60]
+    outcome.settings["documents_invented"] = {"reached_the_model": found.asked, "told": found.wrong[:60]}
 
 
 def _functions(options: Options, data: Path, outcome: Outcome) -> None:
@@ -199,6 +208,7 @@ PARTS: Final[dict[str, tuple[Callable[[Options, Path, Outcome], None], float]]] 
     "documents": (_documents, 60),
     "model": (tools_model.decisions, 240),
     "product": (tools_model.injections, 120),
-    "answers": (_answers, 400),
+    "answers": (_answers, 300),
+    "invented": (_invented, 100),
     "functions": (_functions, 600),
 }

@@ -35,15 +35,24 @@ K = 5
 
 @dataclass(slots=True)
 class Answers:
-    """By question: exact match and F1 with the paragraph there; whether anything was answered, with and without it;
-    whether answer or quoted sentence hold a gold answer; whether a sentence was quoted though the paragraph is gone."""
+    """By question: exact match and F1; whether anything was answered; whether answer or quoted sentence hold a gold
+    answer."""
 
     exact: list[float] = field(default_factory=list)
     f1: list[float] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
-    false: list[float] = field(default_factory=list)
     told: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Invented:
+    """By question, its paragraph taken away: whether something was given as fact; else whether a sentence was quoted
+    as the nearest. `asked` counts the questions that got past the judgement of the passages, to the model."""
+
+    false: list[float] = field(default_factory=list)
     misquoted: list[float] = field(default_factory=list)
+    asked: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
@@ -71,37 +80,45 @@ class Paragraphs:
         ]
 
     def answers(self, model: LanguageModel, n: int, seed: int) -> Answers:
-        """Ask `n` questions with and without their paragraph."""
-        drawn = list(self.questions)
-        if n < len(drawn):
-            drawn = random.Random(seed).sample(drawn, n)  # noqa: S311 - a sample, not a secret
+        """Ask `n` questions."""
         found = Answers()
-        for row in drawn:
-            said, shown = self._ask(row, model)
+        for row in self._drawn(n, seed):
+            said, shown, _ = self._ask(row, model)
             found.told.append(float(any(normal(gold) in normal(shown) for gold in row["answers"])))
             found.exact.append(max(float(normal(said) == normal(gold)) for gold in row["answers"]))
             found.f1.append(max(f1(said, gold) for gold in row["answers"]))
             found.answered.append(float(bool(said)))
             if not found.exact[-1]:
                 found.wrong.append(f"{_asked(row)!r}: {row['answers'][0]!r}, not {said!r}")
-            with self._without(self.files[row["context"]]):
-                invented, shown = self._ask(row, model)
-            found.false.append(float(bool(invented)))
-            found.misquoted.append(float(not invented and "\n> " in shown))
-            if invented:
-                found.wrong.append(f"{_asked(row)!r} without its paragraph: {invented!r}")
         return found
+
+    def invented(self, model: LanguageModel, n: int, seed: int) -> Invented:
+        """Ask `n` questions, each without its paragraph. Most of them never reach the model."""
+        found = Invented()
+        for row in self._drawn(n, seed):
+            with self._without(self.files[row["context"]]):
+                said, shown, reached = self._ask(row, model)
+            found.asked += reached
+            found.false.append(float(bool(said)))
+            found.misquoted.append(float(not said and "\n> " in shown))
+            if said:
+                found.wrong.append(f"{_asked(row)!r} without its paragraph: {said!r}")
+        return found
+
+    def _drawn(self, n: int, seed: int) -> list[dict[str, Any]]:
+        drawn = list(self.questions)
+        return random.Random(seed).sample(drawn, n) if n < len(drawn) else drawn  # noqa: S311 - a sample, not a secret
 
     def close(self) -> None:
         self.library.close()
 
-    def _ask(self, row: dict[str, Any], model: LanguageModel) -> tuple[str, str]:
-        """The answer alone, "" if none was given; and all that is shown, with what is quoted."""
+    def _ask(self, row: dict[str, Any], model: LanguageModel) -> tuple[str, str, bool]:
+        """The answer alone, "" if none was given; all that is shown, with what is quoted; whether a model was asked."""
         consulted = self.library.consult(_asked(row), explicit=True)
         if consulted is None:
-            return "", ""
+            return "", "", False
         said = answer_from(consulted, Sampling(temperature=0.0), Turn(), model) if consulted.contains else Cited("")
-        return said.answer, said.text if said.answer else refusal(consulted.result)
+        return said.answer, said.text if said.answer else refusal(consulted.result), consulted.contains
 
     @contextmanager
     def _without(self, path: Path) -> Iterator[None]:

@@ -7,6 +7,7 @@ is called. Strings are compared without case, blanks and punctuation. `live_` ro
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -35,12 +36,17 @@ class Called:
     wrong: list[str] = field(default_factory=list)
 
 
+def for_development(row_id: str) -> bool:
+    """Half of the rows, by their names: prompts and thresholds were chosen on these, and none of them is measured."""
+    return hashlib.sha256(row_id.encode()).digest()[0] % 2 == 0
+
+
 def sample(data: Path, category: str, n: int, seed: int) -> list[dict[str, Any]]:
-    """`n` rows of a category, both kinds in equal parts, the same ones for the same seed."""
+    """`n` rows of a category of the half that is measured, both kinds in equal parts, the same for the same seed."""
     all_rows = rows(data / "tools" / "bfcl.jsonl")
     picked: list[dict[str, Any]] = []
     for kind in CATEGORIES[category]:
-        mine = [r for r in all_rows if r["cat"] == kind]
+        mine = [r for r in all_rows if r["cat"] == kind and not for_development(r["id"])]
         draw = random.Random(f"{seed} {kind}")  # noqa: S311 - a sample, not a secret
         picked += draw.sample(mine, min(len(mine), (n + 1) // 2))
     return picked

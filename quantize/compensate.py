@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import gguf
 import torch
 from torch import Tensor, nn
 
+from quantize.gguf_io import Packed, pack
 from quantize.grids import BLOCK, Grid, blocks, dequantise, search_scales, to_half
+from quantize.kquants import Q4K
 from quantize.precision import Precision, products_in
 from quantize.statistics import embedding_curvature
 from quantize.topology import Model, block_list, linear_at, tied_embedding
@@ -42,10 +45,14 @@ RESIDUAL_BEFORE = {"self_attn.o_proj": "input_layernorm", "mlp.down_proj": "post
 
 @dataclass(frozen=True, slots=True)
 class Compensated:
-    """`masters` (n_out, n_in) round to the chosen codes under `scales` (n_out, n_in / 32)."""
+    """`masters` (n_out, n_in) round to the chosen codes under `scales` (n_out, n_in / 32).
+
+    In Q4_K the masters are the values themselves, and `raw` holds the bytes of the file.
+    """
 
     masters: Tensor
     scales: Tensor
+    raw: Tensor | None = None
 
     def codes(self, grid: Grid) -> Tensor:
         """What the file holds, (n_out, n_in / 32, 32) uint8."""
@@ -53,13 +60,34 @@ class Compensated:
 
     def values(self, grid: Grid) -> Tensor:
         """What the file holds, dequantised, (n_out, n_in)."""
-        return dequantise(self.codes(grid), self.scales, grid)
+        return self.masters if self.raw is not None else dequantise(self.codes(grid), self.scales, grid)
+
+    def packed(self, grid: Grid) -> Packed:
+        """The bytes of the file."""
+        if self.raw is not None:
+            return Packed(self.raw.flatten(1).numpy(), gguf.GGMLQuantizationType[grid.name])
+        return pack(self.codes(grid).numpy(), self.scales.numpy(), grid.name)
 
 
-def compensate(target: Tensor, hessian: Tensor, grid: Grid, n_sweeps: int = 3, damping: float = 0.01) -> Compensated:
-    """Quantise one layer towards the weights `target`; `hessian` is E[x' x'^T] of its input, shape (n_in, n_in)."""
+def compensate(
+    target: Tensor,
+    hessian: Tensor,
+    grid: Grid,
+    n_sweeps: int = 3,
+    damping: float = 0.01,
+    original: Tensor | None = None,
+) -> Compensated:
+    """Quantise one layer towards the weights `target`; `hessian` is E[x' x'^T] of its input, shape (n_in, n_in).
+
+    `original` are the weights before the target was moved: another start for a grid with offsets.
+    """
     diagonal = hessian.diagonal().clone()
     damped = hessian + torch.diag((damping * diagonal.mean()).expand(len(diagonal)))
+    if grid.has_offsets:
+        starts = [target] if original is None else [target, original]
+        return _best(
+            [_with_offsets(start, target, damped, diagonal, grid, n_sweeps) for start in starts], target, damped
+        )
     codes, scales = _feedback(target.clone(), damped, grid)
     for _ in range(n_sweeps):
         scales = _refit(target, damped, grid.value(codes), scales)
@@ -71,6 +99,28 @@ def compensate(target: Tensor, hessian: Tensor, grid: Grid, n_sweeps: int = 3, d
 
 def _safe(scales: Tensor) -> Tensor:
     return torch.where(scales == 0, 1.0, scales).unsqueeze(2)
+
+
+def _with_offsets(start: Tensor, target: Tensor, hessian: Tensor, importance: Tensor, grid: Grid, n_sweeps: int) -> Q4K:
+    """Scales, offsets and first codes as ggml rounds `start`, then sweeps of the codes towards the target."""
+    found = Q4K.rounded(start, importance)
+    scales, offsets = found.scales_and_offsets()
+    codes = found.codes()
+    for _ in range(n_sweeps):
+        codes = _sweep(target, hessian, codes, scales, grid, offsets)
+    return found.with_codes(codes)
+
+
+def _best(found: list[Q4K], target: Tensor, hessian: Tensor) -> Compensated:
+    """Each row from whichever has the smaller error in it: rows do not depend on each other."""
+    errors = []
+    for matrix in found:
+        difference = matrix.values() - target
+        errors.append(((difference @ hessian) * difference).sum(1))
+    choice = torch.stack(errors).argmin(0)
+    rows = torch.arange(len(choice))
+    best = Q4K(torch.stack([matrix.data for matrix in found])[choice, rows].contiguous())
+    return Compensated(best.values(), best.scales_and_offsets()[0], best.data)
 
 
 def _feedback(weight: Tensor, hessian: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
@@ -111,20 +161,26 @@ def _refit(target: Tensor, hessian: Tensor, level: Tensor, scales: Tensor) -> Te
     return to_half(torch.linalg.solve(system, right + ridge * scales))
 
 
-def _sweep(target: Tensor, hessian: Tensor, codes: Tensor, scales: Tensor, grid: Grid) -> Tensor:
-    """Each column's codes to the best value given all others: coordinate descent, one pass."""
-    values = dequantise(codes, scales, grid)
+def _sweep(
+    target: Tensor, hessian: Tensor, codes: Tensor, scales: Tensor, grid: Grid, offsets: Tensor | None = None
+) -> Tensor:
+    """Each column's codes to the best value given all others: coordinate descent, one pass.
+
+    A block's values are its levels times its scale, less its offset if there are any.
+    """
+    offsets = torch.zeros_like(scales) if offsets is None else offsets
+    values = (grid.value(codes) * scales.unsqueeze(2) - offsets.unsqueeze(2)).flatten(1)
     slope = (values - target) @ hessian
     moves = torch.empty(len(target), BLOCK)
     for index in range(codes.shape[1]):
         start, end = index * BLOCK, (index + 1) * BLOCK
-        scale = scales[:, index]
+        scale, offset = scales[:, index], offsets[:, index]
         safe = torch.where(scale == 0, 1.0, scale)
         for j in range(start, end):
             best = values[:, j] - slope[:, j] / hessian[j, j]
-            code = grid.codes(best / safe)
+            code = grid.codes((best + offset) / safe)
             codes[:, index, j - start] = code
-            move = grid.value(code) * scale - values[:, j]
+            move = grid.value(code) * scale - offset - values[:, j]
             moves[:, j - start] = move
             slope[:, j + 1 : end] += torch.outer(move, hessian[j, j + 1 : end])
         slope[:, end:] += moves @ hessian[start:end, end:]
@@ -171,7 +227,7 @@ def compensate_model(
                     layer = linear_at(block, path)
                     target = moments.target(layer.weight)
                     grid = grids[names[layer]]
-                    result = compensate(target, moments.hessian, grid)
+                    result = compensate(target, moments.hessian, grid, original=layer.weight)
                     found[names[layer]] = result
                     layer.weight.copy_(result.values(grid))
             distorted = [output(block, state) for state in distorted]

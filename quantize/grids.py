@@ -6,6 +6,7 @@
 | Q5_0   | -16 .. 15   | 5.5 | quantize_row_q5_0_ref: d = (signed maximum) / -16 |
 | Q8_0   | -127 .. 127 | 8.5 | quantize_row_q8_0_ref: d = max abs / 127 |
 | IQ4_NL | 16 uneven levels, denser near zero | 4.5 | kvalues_iq4nl |
+| Q4_K   | 0 .. 15, less an offset for each block | 4.5 | kquants.py; ggml chooses its scales and offsets |
 
 The reference takes d from one extreme weight. Nothing in a file says that it must: any d gives a valid block, and
 `search_scales` looks for a better one. That freedom, and later the freedom to move the weights (qad.py), costs no
@@ -34,6 +35,10 @@ class Grid:
     @property
     def uniform(self) -> bool:
         return self.name != "IQ4_NL"
+
+    @property
+    def has_offsets(self) -> bool:
+        return self.name == "Q4_K"
 
     @property
     def step(self) -> float:
@@ -76,6 +81,7 @@ GRIDS = {
             -127.0,
             4.5,
         ),
+        Grid("Q4_K", _integers(0, 15), 15.0, 4.5),
     )
 }
 

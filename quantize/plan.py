@@ -5,12 +5,14 @@ its inputs, rounding W to W' raises the KL divergence by about 1/2 sum_ij H_i E[
 calibration text (statistics.py) therefore scores every tensor in every format without running the model again. `scan`
 checks the prediction by measurement: optimum.quanto quantises one kind of layer at a time and the KL is measured.
 
-The knapsack: on each tensor's lower convex hull of (bytes, cost), buy the steps of best gain per byte until the
-budget is spent. With `slowness` a byte is priced by the time it takes to read: formats that the CPU repacks are cheap.
+The knapsack: on each tensor's lower convex hull of (price, cost), buy the steps of best gain per price until the
+budget of bytes is spent. The price is bytes; where the plan would decode too slowly, time is added to it, more and
+more until the plan is fast enough. Time is measured, not derived from bytes: formats that the CPU repacks are cheap.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,22 +24,28 @@ from torch import Tensor
 from assistant.errors import UsageError
 from quantize.gguf_io import tensor_names
 from quantize.grids import GRIDS, Grid, dequantise, quantise, search_scales
+from quantize.kquants import Q4K, SUPER_BLOCK
 from quantize.losses import logits_kl
 from quantize.statistics import Statistics
 from quantize.topology import Model, block_linears, topology
 
-# Relative time per byte when decoding on x86 with AVX2, one thread (SmolLM2-135M, tokens/s at 4.5, 8.5 and 5.5 bits:
-# Q4_0 and IQ4_NL 113, Q8_0 91, Q5_0 72). Q4_0 and IQ4_NL are repacked, the others are not (ggml-cpu/repack.cpp).
-SLOWNESS = {"Q4_0": 1.0, "IQ4_NL": 1.0, "Q8_0": 0.66, "Q5_0": 1.29}
+# Time of a weight when decoding, F16 = 1, what does not depend on formats spread over all weights: SmolLM2-135M on one
+# thread of a Xeon with AVX512-VNNI, each format in all matrices and the embedding (docs/quantize.md). llama.cpp repacks
+# Q4_0, IQ4_NL and Q4_K; Q8_0 is read as it is, and its many bytes take less time than unpacking the fifth bits of Q5_0.
+TIME = {"F16": 1.0, "Q4_0": 0.446, "IQ4_NL": 0.453, "Q4_K": 0.446, "Q8_0": 0.667, "Q5_0": 0.637}
+# Bytes that a weight's time in F16 counts for, tried in this order.
+_PRESSURES = (0.0, *np.geomspace(0.05, 50.0, 31).tolist())
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One tensor in one format: its bytes, and the KL divergence it is predicted to add, in nats."""
+    """One tensor in one format: its bytes, the KL divergence it is predicted to add, in nats, and its share of decoding
+    in weights of F16."""
 
     kind: str
     n_bytes: float
     cost: float
+    time: float = 0.0
 
 
 def predict(model: Model, statistics: Statistics, kinds: Sequence[str]) -> dict[str, list[Choice]]:
@@ -46,32 +54,42 @@ def predict(model: Model, statistics: Statistics, kinds: Sequence[str]) -> dict[
         name: [
             _choice(layer.weight.detach(), statistics.square[name], statistics.fisher[name], GRIDS[kind])
             for kind in kinds
+            if not GRIDS[kind].has_offsets or layer.in_features % SUPER_BLOCK == 0
         ]
         for name, layer in block_linears(model).items()
     }
 
 
 def _choice(weight: Tensor, square: Tensor, fisher: Tensor, grid: Grid) -> Choice:
-    scales = search_scales(weight, grid, square.view(1, -1, 32))
-    error = (dequantise(*quantise(weight, scales, grid), grid) - weight).square()
+    if grid.has_offsets:
+        rounded = Q4K.rounded(weight, square).values()
+    else:
+        rounded = dequantise(*quantise(weight, search_scales(weight, grid, square.view(1, -1, 32)), grid), grid)
+    error = (rounded - weight).square()
     cost = 0.5 * float(fisher @ (error @ square))
-    return Choice(grid.name, weight.numel() * grid.bits_per_weight / 8, cost)
+    n = weight.numel()
+    return Choice(grid.name, n * grid.bits_per_weight / 8, cost, n * TIME[grid.name])
 
 
 def choose(
-    choices: Mapping[str, Sequence[Choice]], budget_bytes: float, slowness: Mapping[str, float] | None = None
+    choices: Mapping[str, Sequence[Choice]], budget_bytes: float, budget_time: float = math.inf
 ) -> dict[str, Choice]:
-    """The plan of least cost within the budget; `slowness` (by format) prices a byte by the time it takes to read.
+    """The plan of least cost within the budgets. Raises UsageError when there is none."""
+    for pressure in _PRESSURES:
+        plan = _within_bytes(choices, budget_bytes, pressure)
+        if total_time(plan) <= budget_time:
+            return plan
+    raise UsageError("no plan of these formats decodes so fast: ask for less, or allow formats that the CPU repacks")
 
-    Raises UsageError when even the smallest formats exceed the budget.
-    """
-    hulls = {name: _hull(options, slowness or {}) for name, options in choices.items()}
+
+def _within_bytes(choices: Mapping[str, Sequence[Choice]], budget_bytes: float, pressure: float) -> dict[str, Choice]:
+    hulls = {name: _hull(options, pressure) for name, options in choices.items()}
     plan = {name: hull[0] for name, hull in hulls.items()}
     left = budget_bytes - sum(choice.n_bytes for choice in plan.values())
     if left < 0:
         raise UsageError(f"the smallest formats need {-left / 1e6:.1f} MB more than the budget")
     steps = [
-        (_gain(low, high, slowness or {}), name, position)
+        (_gain(low, high, pressure), name, position)
         for name, hull in hulls.items()
         for position, (low, high) in enumerate(pairwise(hull))
     ]
@@ -83,24 +101,24 @@ def choose(
     return plan
 
 
-def _hull(options: Sequence[Choice], slowness: Mapping[str, float]) -> list[Choice]:
+def _hull(options: Sequence[Choice], pressure: float) -> list[Choice]:
     """The options of rising price, falling cost and falling gain: no option above the line between its neighbours."""
     hull: list[Choice] = []
-    for option in sorted(options, key=lambda o: (_price(o, slowness), o.cost)):
+    for option in sorted(options, key=lambda o: (_price(o, pressure), o.cost)):
         if hull and option.cost >= hull[-1].cost:
             continue
-        while len(hull) > 1 and _gain(hull[-2], option, slowness) >= _gain(hull[-2], hull[-1], slowness):
+        while len(hull) > 1 and _gain(hull[-2], option, pressure) >= _gain(hull[-2], hull[-1], pressure):
             hull.pop()
         hull.append(option)
     return hull
 
 
-def _price(choice: Choice, slowness: Mapping[str, float]) -> float:
-    return choice.n_bytes * slowness.get(choice.kind, 1.0)
+def _price(choice: Choice, pressure: float) -> float:
+    return choice.n_bytes + pressure * choice.time
 
 
-def _gain(low: Choice, high: Choice, slowness: Mapping[str, float]) -> float:
-    return (low.cost - high.cost) / max(_price(high, slowness) - _price(low, slowness), 1e-9)
+def _gain(low: Choice, high: Choice, pressure: float) -> float:
+    return (low.cost - high.cost) / max(_price(high, pressure) - _price(low, pressure), 1e-9)
 
 
 def tensor_types(plan: Mapping[str, Choice], architecture: str, n_layers: int) -> dict[str, str]:
@@ -155,3 +173,8 @@ def scan(model: Model, samples: Tensor, bits: int = 4) -> dict[str, float]:
 
 def total_cost(plan: Mapping[str, Choice]) -> float:
     return float(np.sum([choice.cost for choice in plan.values()]))
+
+
+def total_time(plan: Mapping[str, Choice]) -> float:
+    """In weights of F16: decoding takes this over the number of weights of F16's time."""
+    return float(np.sum([choice.time for choice in plan.values()]))

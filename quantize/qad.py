@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from assistant.errors import UsageError
 from quantize.compensate import Compensated
 from quantize.grids import Grid, blocks, search_scales, to_half
 from quantize.topology import Model, block_linears, tied_embedding
@@ -120,11 +121,17 @@ def put_on_grid(
     """Replace the block linears of `model` in place, each by its grid in `grids`, and the tied embedding when a grid
     for it is given.
 
-    Layers without an entry in `starts` start from plain rounding. Returns the grid weights by transformers weight
-    name.
+    Layers without an entry in `starts` start from plain rounding; those that `starts` has in raw bytes keep these
+    values and are not trained. Returns the grid weights by transformers weight name. Raises UsageError for a Q4_K
+    without its bytes.
     """
     found: dict[str, GridWeight] = {}
     for name, layer in block_linears(model).items():
+        if grids[name].has_offsets:
+            if name not in starts:
+                raise UsageError(f"{name} is to be Q4_K, which is not trained: name a `compensate` stage as `start`")
+            layer.weight.data.copy_(starts[name].masters)
+            continue
         weight = GridWeight(starts.get(name) or nearest_start(layer.weight, grids[name]), grids[name], margin)
         _replace(model, name, GridLinear(weight, layer.bias))
         found[f"{name}.weight"] = weight

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
@@ -19,10 +18,8 @@ import pytest
 from assistant.conversation import Conversation
 from assistant.documents import answering, indexing
 from assistant.documents.chunks import TARGET_CHARS, chunks, split
-from assistant.documents.formats import kind_of
 from assistant.documents.library import Library
-from assistant.documents.parsers import Passage, parse
-from assistant.documents.reading import Document
+from assistant.documents.parsers import Passage
 from assistant.documents.search import question_words, search
 from assistant.documents.store import DocumentStore, open_documents, tables
 from assistant.errors import HistoryDamaged
@@ -32,6 +29,7 @@ from assistant.router import Router
 from assistant.session import Chat, chat_turn
 from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
+from document_bench import filled
 from fakes import ScriptedModel
 
 BOILER = "# Boiler\n\nKeep the pressure at 1.5 bar.\n\n## Help\n\nCall the plumber on Beethoven Street.\n"
@@ -68,18 +66,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(folder: Path) -> DocumentStore:
     return filled(open_documents(ephemeral_history()), folder)
-
-
-def filled(store: DocumentStore, folder: Path) -> DocumentStore:
-    """The documents of a folder, parsed in this process: the parser's own process is for test_documents_reading.py."""
-    for path, name in indexing.files_below(folder):
-        status, kind = path.stat(), kind_of(path)
-        with path.open("rb") as file:
-            passages = list(parse(kind, file))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        document = Document(path, kind, digest, status.st_size, status.st_mtime_ns, passages)
-        store.put(document, name, list(chunks(passages)))
-    return store
 
 
 def names(store: DocumentStore) -> list[str]:

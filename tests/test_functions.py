@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from assistant.engines import Prompt
-from assistant.tools.functions import NONE, SMALL_TALK, Function, FunctionCaller, given, relevance
+from assistant.tools.functions import NONE, SMALL_TALK, Function, FunctionCaller, relevance
+from assistant.tools.given import given, standing
 from fakes import ScriptedModel
 
 ORDER = Function(
@@ -93,3 +94,30 @@ def test_nothing_is_called_where_the_model_prefers_none_or_the_words_are_others(
     assert FunctionCaller(Scored("none", "{}")).call("order a salami pizza", [ORDER]) is None
     assert FunctionCaller(Scored("other", "{}")).call("who wrote Hamlet", [ORDER, WEATHER]) is None
     assert relevance("order a pizza", ORDER) > relevance("who wrote Hamlet", ORDER) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "required", "left"),
+    [
+        (["olives", "anchovies"], False, ["olives"]),  # what the request does not name is left out of a list
+        (["anchovies"], False, None),
+        (["anchovies", "tuna", "olives"], True, ["olives"]),
+        (["salami", "olives", "extra cheese"], True, ["salami", "olives", "extra cheese"]),
+        (["green_olives"], True, ["green_olives"]),
+        ("tuna", True, None),
+    ],
+)
+def test_of_a_list_what_stands_in_the_request_is_kept(value: Any, required: bool, left: Any) -> None:
+    schema = {"type": "array", "items": {"type": "string"}} if isinstance(value, list) else {"type": "string"}
+    assert standing("two salami pizzas with olives", value, schema, required) == left
+
+
+def test_the_prompt_for_the_arguments_shows_the_function_alone_and_then_the_request() -> None:
+    model = Scored("order_pizza", '{"topping": "salami"}')
+    FunctionCaller(model).call("order a salami pizza", [WEATHER, ORDER])
+    (prompt,) = model.prompts
+    system, request = (m.content for m in prompt.messages)
+    assert request == "order a salami pizza"
+    assert '"name": "order_pizza"' in system and "What is on it" in system and "get_weather" not in system
+    assert prompt.prefix == '<tool_call>\n{"name": "order_pizza", "arguments": '
+    assert prompt.schema is not None and prompt.schema["required"] == ["topping"]

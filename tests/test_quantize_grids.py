@@ -16,6 +16,7 @@ import torch
 from quantize.compensate import compensate
 from quantize.gguf_io import open_gguf, pack, permute, summarise, unpermute
 from quantize.grids import GRIDS, blocks, dequantise, quantise, reference_scales, round_to_grid, search_scales, to_half
+from quantize.kquants import Q4K
 from quantize.llama_quantise import Options, llama_quantise
 from quantize.qad import GridWeight, OnGrid, nearest_start
 from quantize.source import detect_grid
@@ -103,6 +104,32 @@ def test_feedback_on_every_grid_leaves_less_error_than_searched_scales(name: str
     errors = [float(((v - w) @ hessian * (v - w)).sum()) for v in (result.values(grid), plain)]
     assert errors[0] < 0.5 * errors[1]
     assert torch.equal(dequantise(*quantise(result.masters, result.scales, grid), grid), result.values(grid))
+
+
+def test_q4_k_is_read_as_the_gguf_package_reads_it_and_packed_codes_come_back() -> None:
+    rounded = Q4K.rounded(weight(24, 512), torch.ones(512))
+    raw = np.ascontiguousarray(rounded.data.flatten(1).numpy())
+    assert np.array_equal(gguf.quants.dequantize(raw, gguf.GGMLQuantizationType.Q4_K), rounded.values().numpy())
+    assert torch.equal(rounded.with_codes(rounded.codes()).data, rounded.data)
+    codes = torch.randint(0, 16, (24, 16, 32), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+    assert torch.equal(rounded.with_codes(codes).codes(), codes)
+
+
+def test_sweeps_in_q4_k_leave_less_error_and_each_row_starts_where_it_ends_best() -> None:
+    w, grid = weight(64, 256), GRIDS["Q4_K"]
+    mixing = torch.randn(256, 256, generator=torch.Generator().manual_seed(1)) / 16
+    x = torch.randn(2000, 256, generator=torch.Generator().manual_seed(2)) @ (mixing + 0.15)
+    hessian = x.T @ x / len(x)
+    target = w + 0.02 * weight(64, 256, seed=4)
+
+    def errors(values: torch.Tensor) -> torch.Tensor:
+        return ((values - target) @ hessian * (values - target)).sum(1)
+
+    plain = errors(Q4K.rounded(target, hessian.diagonal()).values()).sum()
+    swept = errors(compensate(target, hessian, grid).values(grid))
+    either = errors(compensate(target, hessian, grid, original=w).values(grid))
+    assert swept.sum() < 0.5 * plain
+    assert bool((either <= swept * 1.02).all()) and either.sum() < swept.sum()
 
 
 def test_the_gradient_passes_the_rounding_and_reaches_the_scale() -> None:

@@ -275,13 +275,28 @@ def test_the_plan_spends_the_budget_and_beats_every_random_plan(tiny: Path, stat
         assert options[0].cost > options[1].cost > options[2].cost
 
 
-def test_pricing_bytes_by_time_avoids_formats_that_read_slowly(tiny: Path, statistics: Statistics) -> None:
+def test_a_plan_that_must_be_fast_buys_bytes_that_are_read_fast(tiny: Path, statistics: Statistics) -> None:
     choices = plan.predict(load_source(tiny), statistics, ["Q4_0", "Q5_0", "Q8_0"])
     smallest = sum(min(o.n_bytes for o in options) for options in choices.values())
-    fast = plan.choose(choices, smallest * 1.4, plan.SLOWNESS)
-    assert "Q5_0" not in {c.kind for c in fast.values()}
-    with pytest.raises(UsageError):
+    free = plan.choose(choices, smallest * 1.2)
+    limit = 0.98 * plan.total_time(free)
+    fast = plan.choose(choices, smallest * 1.2, limit)
+    assert plan.total_time(fast) <= limit < plan.total_time(free)
+    assert plan.total_cost(free) < plan.total_cost(fast)
+
+    def share(chosen: dict[str, plan.Choice], kind: str) -> float:
+        return sum(c.n_bytes for c in chosen.values() if c.kind == kind)
+
+    assert share(fast, "Q5_0") < share(free, "Q5_0")
+    with pytest.raises(UsageError, match="budget"):
         plan.choose(choices, smallest * 0.9)
+    with pytest.raises(UsageError, match="so fast"):
+        plan.choose(choices, smallest * 1.2, 1.0)
+
+
+def test_q4_k_is_offered_only_where_rows_are_long_enough(tiny: Path, statistics: Statistics) -> None:
+    for name, options in plan.predict(load_source(tiny), statistics, ["Q4_0", "Q4_K"]).items():
+        assert [o.kind for o in options] == (["Q4_0", "Q4_K"] if name.endswith("down_proj") else ["Q4_0"])
 
 
 def test_plan_patterns_name_exactly_one_tensor_each(tiny: Path, statistics: Statistics) -> None:

@@ -148,7 +148,7 @@ def test_a_mixed_plan_is_rounded_with_feedback_and_trained_in_the_formats_it_nam
 ) -> None:
     folders = undisturbed[0].folders
     given = {"packs": str(folders["packs"]), "precision": "float32"}
-    kinds = ["Q4_0", "IQ4_NL", "Q5_0", "Q8_0"]
+    kinds = ["Q4_0", "IQ4_NL", "Q4_K", "Q5_0", "Q8_0"]
     statistics = str(folders["calibrate"])
     stages = [
         Step("plan", "", {"budget_mb": 0.34, "kinds": kinds, "embedding": "Q5_0", "statistics": statistics}),

@@ -31,7 +31,8 @@ QUOTED: Final = 0.5  # share of the question's words in a sentence from which on
 N_AROUND: Final = 1  # sentences that the model reads before and behind the nearest one of a passage
 _GROUNDED: Final = 0.5  # share of an answer's words that must stand in the passages
 _WORD: Final = re.compile(r"[^\W_]+")
-_CODE: Final = re.compile(r"(?=.*\d)(?=.*[^\W\d_])")  # E17, ISO9001: who asks for one means this one
+_CODE: Final = re.compile(r"[^\W\d_]+\d")  # E17, ISO9001: who asks for one means this one
+_CODE_MEANING: Final = 0.4  # how near a passage with the very code must be: another thing may be called so too
 _NAMES_DOCUMENTS: Final = re.compile(
     r"\b(?:(?:in|from|of|to|through|search|check|see|what do|what does|do|does|according to)\s+"
     r"(?:all )?(?:my|our|the|these|those) (?:own )?(?:documents?|files?|pdfs?|papers|manuals?|books?|folders?))\b",
@@ -72,6 +73,18 @@ def relevance(result: Result) -> float:
         return 0.0
     by_meaning, by_words, bias = _WITH_MEANING if result.by_meaning else _WORDS_ALONE
     return 1 / (1 + math.exp(-(by_meaning * result.meaning + by_words * result.words + bias)))
+
+
+def is_about(result: Result) -> bool:
+    """Whether a question that does not name the documents is to be answered from them."""
+    codes = _codes(result)
+    named = any(hit.meaning >= _CODE_MEANING and _has_all(hit.chunk.text, codes) for hit in result.hits)
+    return relevance(result) >= SURE or (bool(codes) and named)
+
+
+def holds(result: Result) -> bool:
+    """Whether the passages are worth putting to the model."""
+    return relevance(result) >= ENOUGH or is_about(result)
 
 
 def excerpt(text: str, rarity: Mapping[str, float]) -> str:
@@ -149,10 +162,14 @@ def nearest(result: Result) -> Cited:
     ]
     if not found:
         return Cited("")
-    codes = {word for word in result.rarity if _CODE.match(word)}
+    codes = _codes(result)
     share, quote, chunk = max(found, key=lambda f: (_has_all(f[1], codes), f[0]))
     named = bool(codes) and _has_all(quote, codes)
     return Cited("", quote, chunk.place) if named or (share >= QUOTED and relevance(result) >= ENOUGH) else Cited("")
+
+
+def _codes(result: Result) -> set[str]:
+    return {word for word in result.rarity if _CODE.match(word)}
 
 
 def _has_all(sentence: str, words: set[str]) -> bool:

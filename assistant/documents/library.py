@@ -100,10 +100,9 @@ class Library:
         started_s = time.perf_counter()
         named = answering.names_documents(question) if explicit is None else explicit
         result = self.search(question)
-        likely = answering.relevance(result)
-        if not named and likely < answering.SURE:
+        if not named and not answering.is_about(result):
             return None
-        return Consultation(question, result, likely >= answering.ENOUGH, (time.perf_counter() - started_s) * 1000)
+        return Consultation(question, result, answering.holds(result), (time.perf_counter() - started_s) * 1000)
 
     # -- keeping it up to date ---------------------------------------------------------------------------------------
 

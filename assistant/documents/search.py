@@ -18,6 +18,7 @@ from assistant.engines.embedder import Embedder
 MAX_QUESTION_CHARS: Final = 2_000
 _CANDIDATES: Final = 50
 _MAX_WORDS: Final = 32
+_PASSAGES_TO_COUNT_IN: Final = 50
 _WEIGHT_OF_MEANING: Final = 0.5
 _WORD: Final = re.compile(r"[^\W_]+", re.UNICODE)
 _POSSESSIVE: Final = re.compile(r"['’]s\b")
@@ -116,7 +117,10 @@ def _fused(by_words: dict[int, float], by_meaning: dict[int, float]) -> dict[int
 
 
 def _rarity(store: DocumentStore, words: Sequence[str]) -> dict[str, float]:
+    """How much each word tells. Of few passages hardly anything is learnt about which words are rare: as if there were
+    more of them, without any of the words. Else a word that stands in none outweighs two that do."""
     counts, total = store.frequencies(words)
+    total = max(total, _PASSAGES_TO_COUNT_IN)
     return {w: math.log(1 + (total - n + 0.5) / (n + 0.5)) for w, n in zip(words, counts, strict=True)}
 
 

@@ -25,6 +25,7 @@ _ATTRIBUTES: Final = frozenset(
         "current_position",
         "percentage", "volume_level", "is_volume_muted", "media_title", "temperature", "current_temperature",
         "humidity", "current_humidity", "hvac_modes", "fan_mode", "fan_modes", "temperature_unit", "battery_level",
+        "min_temp", "max_temp",
     ]
 )  # fmt: skip
 _DOMAINS: Final = frozenset(

@@ -12,11 +12,11 @@ from typing import Final
 
 import sqlcipher3.dbapi2 as sqlcipher
 
+from assistant.durable import sync_file, sync_folder
 from assistant.errors import HistoryError
 from assistant.history.database import Database, check_whole, connect, damaged, explained, file_errors
 from assistant.history.schema import MIGRATIONS
 from assistant.paths import private_folder
-from assistant.privacy.files import sync_file, sync_folder
 
 KEEP: Final = 7
 _SUFFIX: Final = ".db"

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from assistant.privacy.files import write_private
+from assistant.durable import write_private
 
 BALLAST_BYTES: Final = 1024 * 1024
 _SPARE_BYTES: Final = 64 * BALLAST_BYTES  # do not take the last space there is

@@ -21,6 +21,7 @@ from typing import Final
 import sqlcipher3.dbapi2 as sqlcipher
 
 from assistant.conversation import State
+from assistant.durable import sync_folder
 from assistant.errors import HistoryDamaged, HistoryError, HistoryTooNew
 from assistant.history import backups, ballast
 from assistant.history.cache import DiskStateStore
@@ -40,7 +41,6 @@ from assistant.history.schema import MIGRATIONS
 from assistant.history.store import Files, History
 from assistant.history.upkeep import Upkeep
 from assistant.paths import private_folder
-from assistant.privacy.files import sync_folder
 from assistant.privacy.keys import KeySlots
 
 CHECK_WHOLE_BYTES: Final = 64 * 1024 * 1024  # a file up to this size is verified page by page at every opening

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
+from assistant.durable import sync_file, sync_folder
 from assistant.errors import HistoryDamaged, HistoryError
 from assistant.history import backups
 from assistant.history.database import connect, explained, file_errors
@@ -22,7 +23,6 @@ from assistant.history.opening import (
 from assistant.history.presence import alone
 from assistant.history.wiping import refuse_if_open
 from assistant.paths import private_folder
-from assistant.privacy.files import sync_file, sync_folder
 from assistant.privacy.keys import KeySlots
 
 

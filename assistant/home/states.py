@@ -71,6 +71,15 @@ def change(intent: str, entity: Entity, slots: Slots) -> Entity | None:
     return action(entity, slots) if action else None
 
 
+def refused(intent: str, entity: Entity, slots: Slots) -> str:
+    """Why the device is not set to a value that can only be a slip, in words; "" where it is."""
+    if intent == "HassClimateSetTemperature":
+        low, high = _temperatures(entity)
+        if not low <= _degrees(entity, slots) <= high:
+            return f"{entity.name} can be set to {low:g} to {high:g} degrees, so it was left as it is."
+    return ""
+
+
 def _fits(home: Home, entity: Entity, slots: Slots) -> bool:
     area = home.area(entity.area_id)
     if "name" in slots and not _named(entity, slots):
@@ -183,7 +192,26 @@ def _to(state: str) -> Change:
 
 
 def _temperature(entity: Entity, slots: Slots) -> Entity:
-    return _with(entity, temperature=_bounded(slots["temperature"], 5, 100))
+    return _with(entity, temperature=_bounded(_degrees(entity, slots), *_temperatures(entity)))
+
+
+def _degrees(entity: Entity, slots: Slots) -> float:
+    """What was said, in the degrees of the device."""
+    said = float(slots["temperature"])
+    return round((said - 32) / 1.8, 1) if slots.get("fahrenheit") and not _in_fahrenheit(entity) else said
+
+
+def _in_fahrenheit(entity: Entity) -> bool:
+    return "F" in str(entity.attributes.get("temperature_unit", ""))
+
+
+def _temperatures(entity: Entity) -> tuple[float, float]:
+    """The lowest and the highest a device takes, in its own degrees: what it says of itself, else Home Assistant's
+    usual range for a room; water may be hotter."""
+    fahrenheit = _in_fahrenheit(entity)
+    usual = (45.0, 95.0) if fahrenheit else (7.0, 35.0)
+    low, high = usual if entity.domain == "climate" else (5.0, 212.0 if fahrenheit else 100.0)
+    return _number(entity, "min_temp", low), _number(entity, "max_temp", high)
 
 
 def _clean(entity: Entity, slots: Slots) -> Entity:

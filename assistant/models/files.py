@@ -9,14 +9,13 @@ import hashlib
 import os
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from assistant import paths, text
+from assistant import durable, paths, text
 from assistant.errors import AssistantError, ModelMissingError, ModelRefusedError
 
 _READ_BYTES = 4 << 20
@@ -103,29 +102,6 @@ def sha256_of(descriptor: int, on_bytes: Callable[[bytes], object] | None = None
             on_bytes(piece)
         offset += len(piece)
     return digest.hexdigest()
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace `path` with `content` at once and durably, readable by this user alone."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def linked_folder(folder: Path, wanted: Mapping[str, Path]) -> Path:
@@ -233,6 +209,6 @@ class Verifications:
         recent = sorted(document.stamps.items(), key=lambda item: -item[1].verified_at_s)[:200]
         document.stamps = dict(recent)
         try:
-            write_private(self._path, msgspec.json.encode(document))
+            durable.write_private(self._path, msgspec.json.encode(document))
         except OSError:  # a full or read-only disk must not stop a verified model from being used
             return

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from assistant.models import files
+from assistant import durable
 
 # What native code does to itself: an assertion, a bad pointer, a division by zero, a mapping that ended too early.
 _OWN_FAULT = ("SIGABRT", "SIGSEGV", "SIGFPE", "SIGBUS", "SIGTRAP", "SIGSYS")
@@ -47,7 +47,7 @@ class Quarantine:
         found[sha256] = SetAside(why, time.time())
         newest = sorted(found.items(), key=lambda item: -item[1].at_s)[:_MOST]
         try:
-            files.write_private(self._path, msgspec.json.encode(dict(newest)))
+            durable.write_private(self._path, msgspec.json.encode(dict(newest)))
         except OSError:
             return
 
@@ -56,7 +56,7 @@ class Quarantine:
         found = self._read()
         if found.pop(sha256, None) is None:
             return False
-        files.write_private(self._path, msgspec.json.encode(found))
+        durable.write_private(self._path, msgspec.json.encode(found))
         return True
 
     def _read(self) -> dict[str, SetAside]:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import tomli_w
 
-from assistant import paths
+from assistant import durable, paths
 from assistant.errors import ModelMissingError, ModelRefusedError
 from assistant.models import files
 from assistant.models.adapters import verified_adapter
@@ -222,7 +222,7 @@ class Store:
             os.fsync(descriptor)
             blob = self.blobs / sha256
             part.replace(blob)
-            files.sync_folder(self.blobs)
+            durable.sync_folder(self.blobs)
             self._verifications.record(descriptor, sha256)
         finally:
             os.close(descriptor)
@@ -248,7 +248,7 @@ class Store:
     def approve(self, entry: Entry) -> None:
         """Write an entry into added.toml, replacing one of the same name."""
         entries = self.added() | {entry.name: entry}
-        files.write_private(self.folder / "added.toml", tomli_w.dumps(encode_entries(entries.values())).encode())
+        durable.write_private(self.folder / "added.toml", tomli_w.dumps(encode_entries(entries.values())).encode())
 
     def add(self, path: Path, template: str | None = None, name: str | None = None, force: bool = False) -> Entry:
         """Approve a model file of the user's and copy it into the store; see admission.py."""
@@ -278,7 +278,7 @@ class Store:
         self._quarantine.clear(entry.main_file.sha256)
         if was_added:
             left = [other for other in self.added().values() if other.name != name]
-            files.write_private(self.folder / "added.toml", tomli_w.dumps(encode_entries(left)).encode())
+            durable.write_private(self.folder / "added.toml", tomli_w.dumps(encode_entries(left)).encode())
         return freed
 
     def verify(self, name: str | None = None) -> list[Check]:

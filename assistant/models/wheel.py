@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from assistant.models import files
+from assistant import durable
 
 _COPY_BYTES = 1 << 20
 
@@ -69,7 +69,7 @@ class Join:
             out.flush()
             os.fsync(out.fileno())
         self._state = _State(self._state.n_joined + 1, n_bytes)
-        files.write_private(self._state_path, msgspec.json.encode(self._state))
+        durable.write_private(self._state_path, msgspec.json.encode(self._state))
 
     def finish(self) -> None:
         """The file is complete and will be moved: forget the state."""

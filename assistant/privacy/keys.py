@@ -24,10 +24,10 @@ from typing import Final
 
 import msgspec
 
+from assistant.durable import write_private
 from assistant.errors import HistoryDamaged, HistoryLocked, UsageError
 from assistant.paths import private_folder
 from assistant.privacy import desktop_keyring, recovery_code, slots
-from assistant.privacy.files import write_private
 from assistant.privacy.slots import FILE, KEYRING, MAIN_KINDS, PASSPHRASE, RECOVERY, Slot
 
 MIN_PASSPHRASE_CHARS: Final = 8

@@ -53,6 +53,10 @@ _OPERATION: Final = re.compile(
 )
 
 
+class ByZero(ToolError):
+    """A sum that divides by zero."""
+
+
 def evaluate(text: str) -> Fraction:
     """The value of an expression. Raises ToolError for one that is none, is too large, or divides by zero."""
     for pattern, sign in _WORDS:
@@ -71,6 +75,8 @@ def calculates(text: str) -> bool:
     """Whether a text is an expression with something to do: at least one operation."""
     try:
         evaluate(text)
+    except ByZero:  # it is a sum all the same, and the answer says what is wrong with it
+        pass
     except ToolError:
         return False
     return bool(_OPERATION.search(text.strip().lstrip("-")))
@@ -123,7 +129,7 @@ class _Parser:
             self.at += 1
             factor = self._power()
             if sign in ("/", "mod") and not factor:
-                raise ToolError("that divides by zero")
+                raise ByZero("that divides by zero")
             value = self._bounded(
                 value * factor if sign in ("*", "of") else value / factor if sign == "/" else value % factor
             )
@@ -201,7 +207,7 @@ def _raised(base: Fraction, exponent: Fraction) -> Fraction:
         if abs(exponent) * max(base.numerator.bit_length(), base.denominator.bit_length(), 1) > MAX_DIGITS * 3.33:
             raise ToolError(f"the result has more than {MAX_DIGITS} digits")
         if not base and exponent < 0:
-            raise ToolError("that divides by zero")
+            raise ByZero("that divides by zero")
         return base ** int(exponent)
     if base < 0:
         raise ToolError("a root of a negative number is not real")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from assistant.tools import Level, Surroundings, Tool
+from assistant.tools import Level, Surroundings, Tool, ToolError
 from assistant.tools.records import HOME_STATE, REAL_DEVICE
 
 MAX_SHOWN_CHARS: Final = 80
@@ -68,6 +68,29 @@ def undoing(surroundings: Surroundings) -> Confirmation | None:
     names = ", ".join(e.name for e in guarded)
     now = "; ".join(f"{e.name} is {e.state} now" for e in guarded)
     return Confirmation("undo", {}, Level.GUARD, f"Take back what was done to the {names}?", f"{now}. {_ALWAYS}")
+
+
+def take_back(surroundings: Surroundings, confirm: Confirm, require_pace: Callable[[], None], undone: list[str]) -> str:
+    """Undo the last step and say what it was; its request is put to `undone`. Raises NotConfirmed: taking back "lock
+    the door" unlocks it, which needs what unlocking needs."""
+    if (asked := undoing(surroundings)) is not None:
+        require_pace()
+        if not confirm(asked):
+            raise NotConfirmed(f"Not done: {asked.question} It needs your confirmation with a key press.")
+    step = surroundings.records.last_step()
+    devices = [b.value for b in step.before if b.kind == REAL_DEVICE and b.value] if step else []
+    left = surroundings.take_back(devices) if devices else ""
+    taken = surroundings.records.undo_last()
+    surroundings.changed_timers()
+    if taken and taken.startswith("“"):
+        undone.append(taken.strip("“”"))
+    return f"Undone: {taken}. {left}".rstrip() if taken else "There is nothing to undo."
+
+
+class NotConfirmed(ToolError):
+    """A call that needs a confirmation and did not get it."""
+
+    exit_code = 3
 
 
 def _short(value: object) -> str:

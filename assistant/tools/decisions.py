@@ -66,4 +66,4 @@ class Reply:
     decision: Decision
     data: tuple[dict[str, Any], ...] = ()
     error: AssistantError | None = None
-    writes: tuple[str, str] | None = None  # what the model shall write, see tools.Outcome
+    writes: tuple[tuple[str, str], ...] = ()  # what the model shall write one after the other, see tools.Outcome

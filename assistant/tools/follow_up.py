@@ -113,7 +113,11 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
         return Call(undoing, source="follow-up") if undoing else Call("undo", source="follow-up")
     if family in ("home", "media") and (m := re.fullmatch(_SWITCHING, words, re.I)):
         on = m.group(1).casefold() == "on"
-        where = {k: v for k, v in last.arguments.items() if k in ("name", "area", "floor", "domain", "device_class")}
+        where = {k: v for k, v in last.arguments.items() if k in WHERE and v}
+        if not where and family == "media":
+            where = {"domain": "media_player"}
+        if not where:  # "it" is nothing that was spoken of, least of all everything
+            return None
         return Call("home.turn_on" if on else "home.turn_off", where, source="follow-up")
     if family in ("home", "media") and (
         m := re.match(r"(?:make|set|dim) (?:it|them|that)(?: to)? (\d{1,3}) ?(?:%|percent)$", words, re.I)
@@ -133,12 +137,14 @@ def _of_list(last: Call, text: str) -> Call | None:
     """ "also eggs", "and bread", "remove the eggs", "what is on it", after something was done with a list."""
     named = {"name": last.arguments["name"]} if last.arguments.get("name") else {}
     words = plain(text)
-    if m := re.fullmatch(
-        r"(?:remove|delete|take off|drop) (?:the )?((?!.*\blist\b)(?!(?:it|that|this)$).+?)"
-        r"(?: (?:from|off) (?:it|there))?(?: again)?",
-        words,
-        re.I,
-    ):
+    if (
+        m := re.fullmatch(
+            r"(?:remove|delete|take off|drop) (?:the )?((?!.*\blist\b)(?!(?:it|that|this)$).+?)"
+            r"(?: (?:from|off) (?:it|there))?(?: again)?",
+            words,
+            re.I,
+        )
+    ) and not OTHER_REQUEST.search(m[1]):
         return Call("list.remove", {**named, "item": m[1]}, source="follow-up")
     if re.fullmatch(
         r"(?:what(?:'s| is) on (?:it|there)|read (?:it|that|them)(?: back)?(?: to me| out)?|show (?:it|me))",
@@ -156,13 +162,15 @@ def _of_list(last: Call, text: str) -> Call | None:
         else None
     )
     m = m or re.fullmatch(r"add (.+?)(?: too| as well)?", words, re.I)
-    if m is None or is_question(m[1]) or re.search(_OTHER_REQUEST, m[1], re.I):
+    if m is None or is_question(m[1]) or OTHER_REQUEST.search(m[1]):
         return None
     return Call("list.add", {**named, "item": m[1]}, source="follow-up")
 
 
-_OTHER_REQUEST: Final = (
-    r"\b(?:timer|list|alarm|remind|note|calendar|turn|switch|set|play|open|close|lock|unlock|minutes?|hours?)\b"
+OTHER_REQUEST: Final = re.compile(
+    r"\b(?:timer|list|tasks|to-?dos?|alarm|remind|note|calendar|turn|switch|set|play|open|close|lock|unlock|minutes?"
+    r"|hours?)\b",
+    re.IGNORECASE,
 )
 
 

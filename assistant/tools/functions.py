@@ -14,12 +14,8 @@ dropped, and without a required one nothing is called. Only the request and the 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from fractions import Fraction
-from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -28,9 +24,7 @@ from assistant.conversation import Message, Role
 from assistant.engines import LanguageModel, Prompt, Sampling, Scorer
 from assistant.engines.grammar import MAX_DEPTH
 from assistant.tools import Tool
-from assistant.tools.quantities import find
-from assistant.tools.quantities.numbers import number_at
-from assistant.tools.quantities.tokens import tokenise, word_at
+from assistant.tools.given import numbers, standing, stems
 from assistant.turn import Turn
 
 NONE: Final = "none"
@@ -46,10 +40,21 @@ _CHOOSE: Final = (
     "You choose the function that does what a request asks. Reply with its name alone. "
     "Reply none if no function does exactly that."
 )
-_FILL: Final = (
-    "You call a function for a request. Reply with its arguments as JSON. "
-    "Take every value from the request, in the form the description of the argument asks for."
-)
+_FILL: Final = """You are a helpful assistant.
+
+# Tools
+
+You may call one or more functions to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+{tool}
+</tools>
+
+For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+<tool_call>
+{{"name": <function-name>, "arguments": <args-json-object>}}
+</tool_call>"""  # the words that Qwen and others were trained with
 _GREEDY: Final = Sampling(temperature=0.0, repeat_penalty=1.0, max_tokens=300)
 
 
@@ -148,61 +153,38 @@ class FunctionCaller:
         wanted = {n: of for n, of in function.properties.items() if n in required or n in optional}
         if not wanted:
             return {}
-        told = "\n".join(f"- {name}: {_told_of(of)}" for name, of in wanted.items())
-        question = f"{function.name}: {function.description}\n{told}\n\nRequest: {request}"
         schema = {
             "type": "object",
             "properties": {n: bounded(of) for n, of in wanted.items()},
             "required": [n for n in wanted if n in required],
         }
-        prompt = _prompt(_FILL, question, "fill")
-        text = "".join(self.model.stream(Prompt(prompt.messages, _GREEDY, schema=schema, conversation="fill"), Turn()))
+        messages = [
+            Message(Role.SYSTEM, _FILL.format(tool=_shown(function, schema)), id="system"),
+            Message(Role.USER, request, id="request"),
+        ]
+        opening = f'<tool_call>\n{{"name": {json.dumps(function.name)}, "arguments": '
+        prompt = Prompt(messages, _GREEDY, opening, schema, conversation="functions fill")
         try:
-            written = json.loads(text)
+            written = json.loads("".join(self.model.stream(prompt, Turn())))
         except ValueError:  # cut off
             return None
-        if any(n in required and not given(request, written.get(n), of, True) for n, of in wanted.items()):
-            return None
-        return {n: v for n, v in written.items() if n in required or given(request, v, wanted[n], False)}
+        found = {n: standing(request, written[n], of, n in required) for n, of in wanted.items() if n in written}
+        kept = {n: value for n, value in found.items() if value is not None}
+        return kept if required <= kept.keys() else None
 
 
-def given(request: str, value: Any, schema: Mapping[str, Any], required: bool) -> bool:
-    """Whether a value stands in the request, in whatever form. A required choice among few may be the model's own."""
-    if isinstance(value, bool):
-        words = f"{schema.get('description', '')}"
-        return required or len(set(stems(words)) & set(stems(request))) >= 2
-    if isinstance(value, (int, float)):
-        one = value == 1 and required and bool(re.search(r"\ban?\b", request, re.IGNORECASE))
-        return one or any(abs(float(n) - value) < 1e-6 for n in _numbers(request)) or (required and "enum" in schema)
-    if isinstance(value, str):
-        if "enum" in schema:
-            return required or _stands(value, request)
-        return _stands(value, request) or _same_moment(value, request)
-    if isinstance(value, list):
-        items = schema.get("items", {})
-        return bool(value) and all(given(request, v, items, required) for v in value)
-    if isinstance(value, dict):
-        return bool(value) or required
-    return False
+def _shown(function: Function, schema: Mapping[str, Any]) -> str:
+    """The function as models that were trained to call some have seen them."""
+    told = {"name": function.name, "description": function.description, "parameters": schema}
+    return json.dumps({"type": "function", "function": told}, ensure_ascii=False)
 
 
-def _stands(value: str, request: str) -> bool:
-    """Whether at least half of the words of a value begin as words of the request do."""
-    folded = request.casefold()
-    if value.strip() and value.casefold() in folded:
-        return True
-    words = [w for w in re.findall(r"\w+", value.casefold()) if w not in _COMMON]
-    heads = {w[:4] for w in re.findall(r"\w+", folded)}
-    return bool(words) and sum(w[:4] in heads for w in words) * 2 >= len(words)
-
-
-def _same_moment(value: str, request: str) -> bool:
-    """A date or a time in the form the schema asks for, of one that the request names in its own."""
-    digits = [int(d) for d in re.findall(r"\d+", value)]
-    if not digits or not re.search(r"\d[-/:.T ]\d", value):
-        return False
-    found = find(request, datetime.now(), ("date", "time", "datetime"))
-    return any({f.value.at.day, f.value.at.month} <= set(digits) or f.value.at.hour in digits for f in found)
+def _fillable(request: str, function: Function) -> bool:
+    """Whether the request has a number, where the function requires any."""
+    properties = function.properties
+    numeric = [p for p in function.required if properties.get(p, {}).get("type") in ("integer", "number")]
+    free = [p for p in numeric if "default" not in properties[p] and "enum" not in properties[p]]
+    return not free or bool(numbers(request))
 
 
 def relevance(request: str, function: Function) -> float:
@@ -220,64 +202,6 @@ def relevance(request: str, function: Function) -> float:
         (0.30, len(theirs & asked) / max(1, len(asked))),
     )
     return sum(weight * share for weight, share in parts)
-
-
-def stems(text: str) -> list[str]:
-    """The telling words of a text or a name, without endings."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
-    return [s for w in re.findall(r"[a-z]+", spaced.casefold()) if w not in _COMMON and len(s := _stem(w)) > 1]
-
-
-_ENDINGS: Final = ("ations", "ation", "ating", "ators", "ator", "ates", "ated", "ate", "ings", "ing", "ies", "ied",
-                   "ers", "er", "ions", "ion", "es", "ed", "ly", "s", "y", "e")  # fmt: skip
-
-
-@cache
-def _stem(word: str) -> str:
-    for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word.removesuffix(ending)
-    return word
-
-
-_COMMON_WORDS: Final = """
-a an the of for to in on at by with from and or is are was were be been being it its this that these those what which
-who whom whose when where why how do does did can could will would should may might i me my you your we our us he she
-they their there here as if so than then not no yes please want need like get give gets given use used using based into
-over under between about tell show let some any all each function returns return value values specified specific
-provided optional default one two have has had more most
-"""
-_COMMON: Final = frozenset(_COMMON_WORDS.split())
-
-
-def _fillable(request: str, function: Function) -> bool:
-    """Whether the request has as many numbers as the function requires, where it requires any."""
-    properties = function.properties
-    numbers = [p for p in function.required if properties.get(p, {}).get("type") in ("integer", "number")]
-    free = [p for p in numbers if "default" not in properties[p] and "enum" not in properties[p]]
-    return not free or bool(_numbers(request))
-
-
-def _numbers(text: str) -> list[Fraction]:
-    """The numbers of a text in digits and words; 15 % also as its share of one; digits as they stand too, since "298K"
-    and "1.75m" may be kelvin and metres."""
-    tokens, at = tokenise(text), 0
-    found = [Fraction(n.replace(",", "")) for n in _DIGITS.findall(text)]
-    while at < len(tokens):
-        number = number_at(tokens, at)
-        if number:
-            found += [number[0], number[0] / 100] if word_at(tokens, number[1]) in ("%", "percent") else [number[0]]
-        at = number[1] if number else at + 1
-    return found
-
-
-_DIGITS: Final = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\d.])\d+(?:\.\d+)?")
-
-
-def _told_of(schema: Mapping[str, Any]) -> str:
-    words = str(schema.get("description", "")).strip()
-    values = schema.get("enum")
-    return f"{words} One of {', '.join(map(str, values))}." if values else words or str(schema.get("type", ""))
 
 
 def bounded(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import msgspec
 
 from assistant.home.answers import reading
 from assistant.home.model import Entity, Home, key
-from assistant.home.states import change, targets
+from assistant.home.states import change, refused, targets
 from assistant.tools import Level, Missing, Outcome, Surroundings, Tool, ToolError
 from assistant.tools.slots import kind_of
 
@@ -46,7 +46,8 @@ class Speed(Where, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Temperature(Where, frozen=True, kw_only=True, omit_defaults=True):
-    temperature: Annotated[float, msgspec.Meta(ge=5, le=100)]
+    temperature: Annotated[float, msgspec.Meta(ge=-100, le=1000)]
+    fahrenheit: bool = False  # said so; else in the degrees of the device
 
 
 class FanMode(Where, frozen=True, kw_only=True, omit_defaults=True):
@@ -102,15 +103,15 @@ def meant(home: Home, intent: str, slots: dict[str, Any]) -> list[Entity]:
 def left_alone(home: Home, told: str) -> list[Entity]:
     """What "except the kitchen" leaves alone: a device, a room, a floor or a kind. Raises ToolError if it is none."""
     wanted = key(told).removeprefix("the ")
-    ways: tuple[dict[str, Any], ...] = ({"name": wanted}, {"area": wanted}, {"floor": wanted})
+    room, _, last = wanted.rpartition(" ")
+    ways: list[dict[str, Any]] = [{"name": wanted}, {"area": wanted}, {"floor": wanted}]
     if kind := kind_of(wanted):
         ways += (kind,)
-    room, _, last = wanted.rpartition(" ")
     if room and (kind := kind_of(last)):
         ways += ({"area": room, **kind}, {"floor": room, **kind})
     for slots in ways:
-        if found := targets(home, "", slots):
-            return found
+        if found := targets(home, "", slots):  # "the lamp" is whatever is called one, not every light
+            return [e for e in found if key(e.name).rpartition(" ")[2] == wanted and wanted[-1:] != "s"] or found
     raise ToolError(f"There is no {told} in this home, so nothing was done.")
 
 
@@ -140,9 +141,13 @@ def _run(intent: str, said: str) -> Any:
         changes = {e.id: changed for e in found if (changed := change(intent, e, slots)) is not None}
         if not changes:
             raise ToolError(f"{_names(found)} cannot do that.")
+        if refusals := [why for e in found if e.id in changes and (why := refused(intent, e, slots))]:
+            raise ToolError(refusals[0])
         surroundings.change_home(changes)
-        names = _names(list(changes.values()))
-        return Outcome(said.format(names=names, reading=reading(next(iter(changes.values()))), **_shown(slots)),
+        names, first = _names(list(changes.values())), next(iter(changes.values()))
+        if slots.get("fahrenheit"):
+            slots = {**slots, "temperature": f"{slots['temperature']:g} °F, {first.attributes['temperature']:g}"}
+        return Outcome(said.format(names=names, reading=reading(first), **_shown(slots)),
                        {"entities": sorted(changes)})  # fmt: skip
 
     return run

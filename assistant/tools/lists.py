@@ -10,6 +10,7 @@ import msgspec
 
 from assistant.home.model import Entity, key
 from assistant.tools import Missing, Nothing, Outcome, Surroundings, Tool, ToolError, confirmed, read_only
+from assistant.tools.wording import nearest
 
 KIND: Final = "list"
 SHOPPING: Final = "shopping"
@@ -52,6 +53,7 @@ def add(arguments: OnList, surroundings: Surroundings) -> Outcome:
     return Outcome(f"Added {', '.join(new)} to the {kept.name} list.", {"list": kept.name, "items": new})
 
 
+_FROM_LIST: Final = re.compile(r"(?P<item>.+?) (?:from|off|on) (?:the |my )?(?P<name>[\w' -]+)", re.IGNORECASE)
 _TO_LIST: Final = re.compile(r"(?P<item>.+?) (?:to|on|onto) (?:the |my )?(?P<name>[\w' -]+)", re.IGNORECASE)
 
 
@@ -66,6 +68,8 @@ def remove(arguments: OnList, surroundings: Surroundings) -> Outcome:
 def _change(arguments: OnList, surroundings: Surroundings, remove: bool) -> Outcome:
     if not arguments.item.strip():
         raise Missing("item", "Which item?")
+    if (told := _FROM_LIST.fullmatch(arguments.item)) and surroundings.records.get(KIND, key(told["name"]), ListOf):
+        arguments = OnList(told["item"], told["name"])  # "remove eggs from packing", where that is a list
     kept = _list(arguments.name, surroundings)
     if remove and key(arguments.item) in _EVERYTHING:
         return clear(Named(arguments.name), surroundings)
@@ -189,6 +193,9 @@ def _list(name: str, surroundings: Surroundings) -> ListOf:
     device = _device(name, surroundings)
     named = re.sub(r"\bto ?dos?\b", "to do", key(name).removesuffix(" list").removeprefix("my "))
     wanted = device.name if device else SHOPPING if named in ("", "my", "the", "our", "that", "this", "it") else named
+    if device is None and surroundings.records.get(KIND, key(wanted), ListOf) is None:  # "shoping" is no new list
+        known = frozenset({SHOPPING, *surroundings.records.all(KIND, ListOf)})
+        wanted = nearest(wanted, known) or wanted if wanted else wanted
     return surroundings.records.get(KIND, key(wanted), ListOf) or ListOf(wanted)
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from assistant.home.sentences import Match
 from assistant.tools.calls import Call
-from assistant.tools.follow_up import is_question
+from assistant.tools.follow_up import OTHER_REQUEST, is_question
 from assistant.tools.home_tools import BY_INTENT
+from assistant.tools.rules import plain
 from assistant.tools.several import AND
 
 
@@ -49,8 +50,18 @@ def less_sure(sentence: Call, rule: Call) -> bool:
     return sentence.confidence < 1.0
 
 
+def stop_word(text: str) -> list[Call]:
+    """ "stop" with nothing that rings and nothing that plays still is a word for us, not for the model."""
+    words = plain(text).casefold().split()
+    if words == ["stop"]:
+        return [Call("timer.stop", source="rules")]
+    return [Call("timer.snooze", source="rules")] if words[:1] == ["snooze"] else []
+
+
 def took_too_much(call: Call) -> bool:
-    """Whether a free-text argument may hold a second request."""
+    """Whether a free-text argument may hold a second request; "milk and eggs" on a list are two items."""
+    if call.tool in ("list.complete", "list.remove") and not OTHER_REQUEST.search(str(call.arguments.get("item", ""))):
+        return False
     free = [
         str(v)
         for k, v in call.arguments.items()

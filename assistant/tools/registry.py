@@ -27,6 +27,7 @@ BUILT_IN: Final = (
     "calculator",
     "chance",
     "units",
+    "cooking",
     "calendar_tools",
     "lists",
     "notes",
@@ -66,6 +67,10 @@ class Registry:
         except msgspec.ValidationError as error:
             if lacking := re.search(r"missing required field `(\w+)`", str(error)):
                 raise Missing(lacking[1], f"What {lacking[1].replace('_', ' ')}?") from None
+            if beyond := re.search(r"Expected `\w+` (<=|>=) ([\d.-]+) - at `\$\.(\w+)`", str(error)):
+                most = "most" if beyond[1] == "<=" else "least"
+                what = beyond[3].replace("_", " ").capitalize()
+                raise ToolError(f"{what} can be {float(beyond[2]):g} at {most}, so nothing was done.") from None
             raise ToolError(f"{name} cannot be called like that: {error}") from None
 
     def level(self, name: str, arguments: Any, surroundings: Surroundings) -> Level:

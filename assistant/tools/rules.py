@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from assistant.tools import rules_of_alarms, rules_of_texts, rules_of_timers, rules_of_values
+from assistant.tools import rules_of_alarms, rules_of_cooking, rules_of_texts, rules_of_timers, rules_of_values
 from assistant.tools.asked import Arguments, Asked
 
 MAX_CHARS: Final = 400
@@ -130,6 +130,10 @@ def _outside(asked: Asked, match: re.Match[str]) -> Arguments | None:
     return {"outside": True} if re.search(r"\bout", asked.text, re.IGNORECASE) else None
 
 
+def _fahrenheit(asked: Asked, match: re.Match[str]) -> Arguments:
+    return {**_groups(asked, match), "fahrenheit": True}
+
+
 def _humidity(asked: Asked, match: re.Match[str]) -> Arguments:
     return {"area": match.group("area"), "device_class": "humidity"}
 
@@ -164,6 +168,9 @@ _MAKERS: Final[dict[str, Build]] = {
     "alarm": rules_of_alarms.alarm,
     "cancelled": rules_of_alarms.cancelled,
     "moved": rules_of_alarms.moved,
+    "fahrenheit": _fahrenheit,
+    "others_reminded": rules_of_alarms.of_others,
+    "no_such_time": rules_of_alarms.no_such_time,
     "unit_missing": rules_of_values.unit_missing,
     "measure": rules_of_values.measure,
     "discount": rules_of_values.discount,
@@ -171,6 +178,7 @@ _MAKERS: Final[dict[str, Build]] = {
     "timer": rules_of_timers.timer,
     "only_duration": rules_of_timers.only_duration,
     "timer_change": rules_of_timers.timer_change,
+    "other_timers": rules_of_timers.others,
     "timer_named": rules_of_timers.timer_named,
     "snooze": rules_of_timers.snooze,
     "renamed": rules_of_timers.renamed,
@@ -185,6 +193,8 @@ _MAKERS: Final[dict[str, Build]] = {
     "share": rules_of_values.share,
     "several_numbers": rules_of_values.several_numbers,
     "day": rules_of_values.day,
+    "kitchen": rules_of_cooking.kitchen,
+    "day_from_now": rules_of_values.day_from_now,
     "conversion": rules_of_values.conversion,
     "sum": rules_of_values.sum,
     "fact": _fact,

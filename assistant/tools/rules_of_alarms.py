@@ -29,6 +29,24 @@ _BUT: Final = re.compile(
 )  # fmt: skip
 
 
+_SHORT: Final = {name[:3]: name for name in _DAYS} | {"tues": "tuesday", "thur": "thursday", "thurs": "thursday"}
+_DAY: Final = "(" + "|".join([*_DAYS, *sorted(_SHORT, key=len, reverse=True)]) + r")s?\.?"
+_FROM_TO: Final = re.compile(
+    rf"\b(?:from |on |every |each )?{_DAY} ?(?:to|through|thru|till|until|-|–) ?{_DAY}(?!\w)", re.IGNORECASE
+)
+
+
+def spread(text: str) -> str:
+    """ "mon to fri" as every single day."""
+
+    def days(match: re.Match[str]) -> str:
+        first, last = (_DAYS[_SHORT.get(d.casefold(), d.casefold())] for d in match.groups())
+        named = [list(_DAYS)[n % 7] for n in range(first, last + 1 + 7 * (last < first))]
+        return f"every {', '.join(named)}"
+
+    return _FROM_TO.sub(days, text)
+
+
 def _weekdays(text: str) -> tuple[int, ...]:
     match = _EVERY.search(text)
     if match is None:
@@ -125,7 +143,7 @@ def shift_s(text: str, by: str, now: datetime) -> float:
 
 
 def alarm(asked: Asked, match: re.Match[str]) -> Arguments | None:
-    asked = Asked(re.sub(r"\b(alarm )for (?=\d{1,2}\b)", r"\1at ", asked.text, flags=re.IGNORECASE), asked.now)
+    asked = Asked(re.sub(r"\b(alarm )for (?=\d{1,2}\b)", r"\1at ", spread(asked.text), flags=re.I), asked.now)
     weekdays = _weekdays(asked.text)
     at, _ = merged(Asked(_EVERY.sub(" ", _BUT.sub(" ", asked.text)), asked.now) if weekdays else asked)
     if at is None and not re.search(r"\b(?:alarm|wake me)\b", asked.text, re.IGNORECASE):
@@ -156,6 +174,24 @@ def _by_day(at: datetime, read: list[Found]) -> datetime:
     return at.replace(hour=hour if hour >= 7 else hour + 12) if ambiguous else at
 
 
+def of_others(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """ "remind my wife to call": the user is reminded of it; nobody else can be."""
+    return reminder(Asked(f"remind me to {asked.text}", asked.now), re.compile("remind me").match("remind me"))  # type: ignore[arg-type]
+
+
+_MONTHS: Final = {"january": 31, "february": 29, "march": 31, "april": 30, "may": 31, "june": 30, "july": 31,
+                  "august": 31, "september": 30, "october": 31, "november": 30, "december": 31}  # fmt: skip
+
+
+def no_such_time(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """february 30th, 25:00, 7:75: no other time is taken for one that does not exist."""
+    month, day = (match["month"] or match["month2"] or "").casefold(), match["day"] or match["day2"]
+    if month:
+        return {"time": f"{month.capitalize()} {day}"} if not 0 < int(day) <= _MONTHS[month] else None
+    hour, minute = int(match["hour"] or match["hour2"]), int(match["minute"] or 0)
+    return {"time": match["clock"].strip()} if hour > 24 or minute > 59 else None
+
+
 _PARTS: Final = {"morning": 9, "afternoon": 15, "evening": 19}
 _PART_OF_DAY: Final = re.compile(
     r"\b(?:in the|this) (morning|afternoon|evening)(?:,|$|(?= (?:to|about|that|of)\b))", re.IGNORECASE
@@ -163,8 +199,12 @@ _PART_OF_DAY: Final = re.compile(
 _DAY_AND_PART: Final = re.compile(
     r"\b(tomorrow|" + "|".join(_DAYS) + r") (?:in the|at) (morning|afternoon|evening|night)\b", re.IGNORECASE
 )
+_NEXT_MONTH: Final = re.compile(r"\b(next month) (on the \d{1,2}(?:st|nd|rd|th))\b", re.IGNORECASE)
 _OFTEN: Final = re.compile(
-    r"\s*\bevery (?:other |few |[\w-]+ (?:and a half )?)?(?:hours?|minutes?|seconds?)\b", re.IGNORECASE
+    r"\s*\b(?:every (?:other |few |[\w-]+ (?:and a half )?)?(?:hours?|minutes?|seconds?|months?|quarters?|years?)"
+    r"|every (?:other|few|second|third|two|three|four|five|six|\d+) (?:days?|weeks?|mornings?|evenings?)"
+    r"|every (?:other|second) (?:" + "|".join(_DAYS) + r")|every fortnight|monthly|weekly|yearly|annually|hourly)\b",
+    re.IGNORECASE,
 )
 
 
@@ -174,7 +214,8 @@ def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
         return {}
     if often := _OFTEN.search(rest):
         return {"message": _OFTEN.sub("", rest).strip().removeprefix("to ").strip(), "every": often[0].strip()}
-    rest = _DAY_AND_PART.sub(r"\1 \2", rest)
+    rest = _DAY_AND_PART.sub(r"\1 \2", spread(rest))
+    rest = _NEXT_MONTH.sub(r"\2 of \1", rest)
     weekdays = _weekdays(rest)
     rest = _EVERY.sub(" ", _BUT.sub(" ", rest)).strip() if weekdays else rest
     at, read = merged(Asked(rest, asked.now))

@@ -54,7 +54,8 @@ _BARE: Final = re.compile(
     _SET + r"(?:a |an |another |the |new )*(?:(?P<word>[a-z]+) )?timer(?: (?:called|named) .+| for)?", re.IGNORECASE
 )
 _BARE_MINUTES: Final = re.compile(
-    _SET + r"(?:a |an |another |the |new )*(?:(?P<word>[a-z]+) )?timer (?:for|of) (?P<n>\d{1,3})", re.IGNORECASE
+    rf"(?:{_SET})?(?:a |an |another |the |new )*(?:(?P<word>[a-z]+) )?timer (?:(?:for|of) )?(?P<n>\d{{1,3}})",
+    re.IGNORECASE,
 )
 _STARTS_TIMER: Final = re.compile(
     _SET + r".*\btimer\b|(?:.* )?timer(?: for| of)?\b.*\d|(?:a |an )?[\w -]+ timer$|timer for\b|time me for\b",
@@ -87,6 +88,14 @@ def timer_change(asked: Asked, match: re.Match[str]) -> Arguments | None:
     named = re.search(r"\b(?:the|my) ([a-z]+) timer\b", asked.text, re.IGNORECASE)
     name = named.group(1) if named and named.group(1).casefold() not in _NOT_A_NAME else ""
     return {**found, "name": name} if found is not None else None
+
+
+def others(asked: Asked, match: re.Match[str]) -> Arguments:
+    """all timers except the pasta and the sauce"""
+    named = re.split(r",? and |, ", match.group("but"))
+    return {
+        "but": [re.sub(r"^(?:the|my) | timers?$|^(?:the )?one for ", "", n, flags=re.I) for n in named if n.strip()]
+    }
 
 
 def timer_named(asked: Asked, match: re.Match[str]) -> Arguments:

@@ -12,8 +12,11 @@ from assistant.tools.quantities import find
 
 
 def sum(asked: Asked, match: re.Match[str]) -> Arguments | None:
-    text = match.group("sum").strip(" ?=.")
+    text = _POWER_OF.sub(r"\2 \1d", match.group("sum").strip(" ?=."))
     return {"expression": text} if re.search(r"\d|\b[a-z]+\b", text) and calculator.calculates(text) else None
+
+
+_POWER_OF: Final = re.compile(r"\b(?:the )?(square|cube) of (\d[\d.,]*)", re.IGNORECASE)
 
 
 def conversion(asked: Asked, match: re.Match[str]) -> Arguments | None:
@@ -118,6 +121,12 @@ def day(asked: Asked, match: re.Match[str]) -> Arguments | None:
     found = find(match.group("day"), asked.now, ("date", "datetime"))
     whole = found and found[0].start == 0 and found[0].end >= len(match.group("day").rstrip()) - 1
     return {"day": match.group("day")} if whole else None
+
+
+def day_from_now(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """45 days from now; the word "now" at the end is taken for politeness and gone."""
+    told = f"{match.group('day')} {'ago' if match.groupdict().get('ago') else 'from now'}"
+    return {"day": told} if find(told, asked.now, ("date", "datetime")) else None
 
 
 def until_time(asked: Asked, match: re.Match[str]) -> Arguments | None:

@@ -20,7 +20,9 @@ from assistant.tools.unattended import FOR_A_WHILE
 
 MAX_ACTIONS: Final = 6
 KNOWN: Final = 0.9  # the confidence of a sentence whose names this home has
-AND: Final = re.compile(r"\s*(?:;|,? and then |,? then |,? and also |, and |,? and |, )\s*", re.IGNORECASE)
+AND: Final = re.compile(
+    r"\s*(?:;|,? and then |,? then |,? and also |, and |,? and |,? und (?:dann )?|, )\s*", re.IGNORECASE
+)
 
 _NUMBER: Final = (
     r"(?:\d+(?:\.\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|twenty[- ]five|"
@@ -51,7 +53,27 @@ _NEXT_TIME: Final = re.compile(
 def unfolded(text: str, now: datetime) -> list[Call]:
     """The calls of a sentence in which one verb starts several timers or alarms; none if it is no such sentence."""
     words = plain(text)
-    return _timers(words, now) or _alarms(words, now) or _reminders(words, now)
+    return _timers(words, now) or _alarms(words, now) or _reminders(words, now) or _on_days(words, now)
+
+
+_DAY_NAMES: Final = r"(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+_SEVERAL_DAYS: Final = re.compile(
+    rf"(?P<head>(?:wake me|alarm|remind me|set (?:an alarm|a reminder)|(?:create|add) an alarm)\b.*?)"
+    rf"(?P<days>\b{_DAY_NAMES}(?:(?:, and | and |, ){_DAY_NAMES})+)\b(?P<tail>.*)",
+    re.IGNORECASE,
+)
+
+
+def _on_days(words: str, now: datetime) -> list[Call]:
+    """set an alarm for saturday and sunday at 9: one on each day. "Every Saturday" is one that comes again."""
+    match = _SEVERAL_DAYS.fullmatch(words)
+    if match is None or re.search(r"\b(?:every|each|all|except|but|not)\b", match["head"], re.IGNORECASE):
+        return []
+    days = re.findall(_DAY_NAMES, match["days"], re.IGNORECASE)
+    read = [next(iter(ruled(f"{match['head']}{day}{match['tail']}", now)), None) for day in days]
+    calls = [Call(r.tool, r.arguments, source="rules") for r in read if r and r.arguments.get("at")]
+    alike = {call.tool for call in calls} in ({"alarm.set"}, {"reminder.set"})
+    return calls if len(calls) == len(days) <= MAX_ACTIONS and alike else []
 
 
 def joined(

@@ -79,6 +79,19 @@ def no_routine(arguments: Nothing, surroundings: Surroundings) -> Outcome:
     )
 
 
+class NoTime(msgspec.Struct, frozen=True):
+    """A length below zero, without its sign, or a time that no calendar and no clock has."""
+
+    length: Words = ""
+    time: Words = ""
+
+
+def no_such_time(arguments: NoTime, surroundings: Surroundings) -> Outcome:
+    if arguments.length:
+        raise ToolError(f"I cannot count minus {arguments.length}, so nothing was set.")
+    raise ToolError(f"There is no {arguments.time}, so nothing was set.")
+
+
 def help_text(arguments: Nothing, surroundings: Surroundings) -> Outcome:
     return Outcome(
         "Ask me anything, or tell me: set a timer for 10 minutes; wake me at 7; remind me to call mum tomorrow at 5; "
@@ -104,5 +117,7 @@ TOOLS: Final = (
          read_only, ("what is the weather in Paris", "latest news")),
     Tool("system.no_routine", "commands that come again or wait for an event: are not kept", Nothing, no_routine,
          read_only, ("turn on the light every morning",), by_model=False),
+    Tool("system.no_such_time", "a length below zero, or a time that does not exist", NoTime, no_such_time, read_only,
+         ("set a timer for -5 minutes",), by_model=False),
     Tool("help", "tell what the assistant can do", Nothing, help_text, read_only, ("what can you do",)),
 )  # fmt: skip

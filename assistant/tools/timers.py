@@ -11,7 +11,7 @@ import msgspec
 from assistant.conversation import new_id
 from assistant.errors import PolicyError
 from assistant.home.model import key
-from assistant.tools import Missing, Nothing, Outcome, Surroundings, Tool, ToolError, read_only
+from assistant.tools import Missing, Outcome, Surroundings, Tool, ToolError, read_only
 from assistant.tools.timekeeping import (
     KIND,
     Clock,
@@ -27,6 +27,7 @@ from assistant.tools.timekeeping import (
 
 MAX_TIMERS: Final = 500
 MAX_S: Final = 366 * 86400
+MAX_TOLD: Final = 6
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1_000_000)]
 Words = Annotated[str, msgspec.Meta(max_length=200)]
 
@@ -43,6 +44,12 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def start_s(self) -> float:
         return self.start_hours * 3600 + self.start_minutes * 60 + self.start_seconds
+
+
+class Others(msgspec.Struct, frozen=True, kw_only=True):
+    """`but`: the names of those that are left alone."""
+
+    but: list[Words] = []
 
 
 class Rename(Which, frozen=True, kw_only=True):
@@ -119,6 +126,8 @@ def find(which: Which, surroundings: Surroundings, kind: str = "timer") -> Timer
     timers = [t for t in all_timers(surroundings.records).values() if t.kind == kind]
     if which.name:
         name = key(bare_name(which.name))
+        if name in _PLACES and not any(name == key(t.name) for t in timers):
+            return _placed(name, timers, clock_of(surroundings), kind)
         timers = [t for t in timers if name in (key(t.name), key(t.message))] or [
             t for t in timers if name and name in key(t.name).split()
         ]
@@ -129,9 +138,26 @@ def find(which: Which, surroundings: Surroundings, kind: str = "timer") -> Timer
     if which.start_s:
         timers = [t for t in timers if round(t.total_s) == round(which.start_s)]
     if not timers:
+        others = [timer_words(t) for t in all_timers(surroundings.records).values() if t.kind == kind]
         wanted = which.name or which.area or (spoken_s(which.start_s) if which.start_s else "")
-        raise ToolError(f"There is no {wanted + ' ' if wanted else ''}{kind}.")
+        there = "There is" if len(others) == 1 else "There are"
+        running = f" {there} the {', the '.join(others[:MAX_TOLD])}." if others and wanted else ""
+        raise ToolError(f"There is no {wanted + ' ' if wanted else ''}{kind}.{running}")
     return next((t for t in timers if t.ringing), timers[-1])
+
+
+_PLACES: Final = {"first": 0, "oldest": 0, "second": 1, "third": 2, "fourth": 3, "last": -1, "latest": -1, "newest": -1,
+                  "shortest": 0, "longest": -1}  # fmt: skip
+
+
+def _placed(place: str, timers: list[Timer], clock: Clock, kind: str) -> Timer:
+    """The second that was set, or the one with least time left."""
+    if place in ("shortest", "longest"):
+        timers = sorted(timers, key=lambda t: remaining_s(t, clock))
+    at = _PLACES[place]
+    if not -len(timers) <= at < len(timers):
+        raise ToolError(f"There is no {place} {kind}." if timers else f"There is no {kind}.")
+    return timers[at]
 
 
 def cancel(which: Which, surroundings: Surroundings) -> Outcome:
@@ -141,8 +167,10 @@ def cancel(which: Which, surroundings: Surroundings) -> Outcome:
     return Outcome(f"Cancelled the {timer_words(timer)}.", as_data(timer))
 
 
-def cancel_all(arguments: Nothing, surroundings: Surroundings) -> Outcome:
-    timers = [t for t in all_timers(surroundings.records).values() if t.kind == "timer"]
+def cancel_all(arguments: Others, surroundings: Surroundings) -> Outcome:
+    """Raises ToolError where there is none of a name that is to be left alone."""
+    left = {find(Which(name=name), surroundings).id for name in arguments.but}
+    timers = [t for t in all_timers(surroundings.records).values() if t.kind == "timer" and t.id not in left]
     for timer in timers:
         surroundings.records.delete(KIND, timer.id)
     surroundings.changed_timers()
@@ -248,7 +276,7 @@ TOOLS: Final = (
     Tool("timer.start", "start a timer for a length of time", Start, start,
          examples=("set a timer for 5 minutes", "10 minute pizza timer")),
     Tool("timer.cancel", "cancel a timer", Which, cancel, examples=("cancel the pizza timer",)),
-    Tool("timer.cancel_all", "cancel all timers", Nothing, cancel_all, examples=("cancel all timers",)),
+    Tool("timer.cancel_all", "cancel all timers", Others, cancel_all, examples=("cancel all timers",)),
     Tool("timer.increase", "add time to a timer", Length, increase, examples=("add 5 minutes to the timer",)),
     Tool("timer.decrease", "take time off a timer", Length, decrease, examples=("take 2 minutes off the timer",)),
     Tool("timer.change", "give a timer another length", Length, change, examples=("make it ten minutes",)),

@@ -23,7 +23,8 @@ _KEEP: Final = r"(?:leave|keep|make sure|ensure)(?: that)? (.+?)(?: is| are| sta
 _REWORDED: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
-        (r"^(what|how|where|who|when)s\b", r"\1's"),
+        (r"^(what|how|where|who|when|it)s\b", r"\1's"),
+        (r"^(?:play|play (?:some |the )?music)$", "resume the music"),
         (rf"^{_KEEP} (on|off)$", r"turn \1 \2"),
         (rf"^{_KEEP} locked$", r"lock \1"),
         (rf"^{_KEEP} (?:closed|shut)$", r"close \1"),
@@ -35,6 +36,7 @@ _REWORDED: Final = tuple(
         (r"^set (?:the )?volume (?:of|on|for|in) (?:the |my )?(.+?) (?:to|at) (\d{1,3}) ?(?:%|percent)?$",
          r"set \1 volume to \2 percent"),
         (r"^(?:put|set) (?:the |my )?(.+?) (?:on|to|at) (\d{1,3})$", r"set \1 to \2%"),
+        (r"^turn (?:the |my )?(.+?) (?:up|down) to (\d+.*)$", r"set \1 to \2"),
         (r"^(.+?) (?:to |at )?half(?:way|[ -]way)(?: (?:open|up|down|closed))?$", r"set \1 to 50%"),
     )
 )  # fmt: skip
@@ -46,12 +48,17 @@ turn switch timer timers alarm alarms remind minute minutes hour hours second se
 curtains shopping list lock unlock open close volume temperature heating degrees brightness percent pause resume
 cancel start snooze tomorrow tonight morning evening monday tuesday wednesday thursday friday saturday sunday window
 eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty ninety three
-four five seven eight door doors everything locked closed what when where with from that this have
+four five seven eight please door doors everything locked closed what when where with from that this have
 """
 _KNOWN: Final = frozenset(_COMMANDS.split())
 # what was corrected acts only where a wrong guess is seen at once and free text is no part of it
 _CORRECTED: Final = ("home.turn_", "home.light", "home.position", "home.state", "home.temperature", "home.read",
                      "timer.", "alarm.", "media.volume", "media.pause", "list.read")  # fmt: skip
+
+
+_OWN_WORDS: Final = {"reminder.set": "message", "list.add": "item"}
+_SHORT: Final = {"teh": "the", "hte": "the", "adn": "and", "nad": "and", "fro": "for", "ot": "to", "mintues": "minutes",
+                 "minuets": "minutes"}  # fmt: skip
 
 
 _NOT: Final = re.compile(
@@ -93,37 +100,66 @@ def forbidden(text: str) -> bool:
 def rewordings(text: str, home: Home) -> Iterator[tuple[str, bool]]:
     """(the text in other words, whether a typing error was guessed), the surest first."""
     words = plain(text)
-    said = words
-    for pattern, instead in _REWORDED:
-        said = pattern.sub(instead, said)
+    said = _reworded(words)
     if did := _DID.fullmatch(said):
         said = f"is {did['what']} {_DONE[did['verb'].casefold()]}"
     if said != words:
         yield said, False
     corrected = _corrected(said, frozenset(_names(home)))
     if corrected != said:
-        yield corrected, True
+        yield _reworded(plain(corrected)), True
 
 
-def is_safe_guess(calls: Iterable[Call]) -> bool:
-    """Whether a corrected request may act: on what the home knows, with no words of the user's own to copy."""
-    return all(call.tool.startswith(_CORRECTED) and call.confidence >= 0.9 for call in calls)
+def in_digits(text: str) -> str:
+    """ "fifty five percent" in digits, as the sentences of a home have it."""
+    return _TWO_WORDS.sub(lambda m: str(_TENS.index(m[1].casefold()) * 10 + _ONES.index(m[2].casefold()) + 21), text)
+
+
+_TENS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_ONES: Final = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TWO_WORDS: Final = re.compile(
+    rf"\b({'|'.join(_TENS)})[ -]({'|'.join(_ONES)})(?= ?(?:percent|per cent|%|degrees?))", re.IGNORECASE
+)
+
+
+def _reworded(words: str) -> str:
+    for pattern, instead in _REWORDED:
+        words = pattern.sub(instead, words)
+    return words
+
+
+def is_safe_guess(calls: Iterable[Call], text: str) -> bool:
+    """Whether a corrected request may act: on what the home knows, or where the user's own words in it are as they
+    were written in `text`."""
+    return all(
+        (call.tool.startswith(_CORRECTED) and call.confidence >= 0.9)
+        or (call.tool in _OWN_WORDS and str(call.arguments.get(_OWN_WORDS[call.tool], "\0")) in text)
+        for call in calls
+    )
 
 
 def _names(home: Home) -> Iterator[str]:
     things: tuple[Entity | Area | Floor, ...] = (*home.entities, *home.areas, *home.floors)
     for thing in things:
         for name in (thing.name, *thing.aliases):
+            yield name.casefold()
             yield from name.casefold().split()
 
 
 def _corrected(text: str, names: frozenset[str]) -> str:
-    known = names | _KNOWN
+    """`names` are words of the home's names, and names of several words."""
+    joined = {name.replace(" ", ""): name for name in names if " " in name}  # "livingroom"
+    known = frozenset(name for name in names if " " not in name) | _KNOWN
     wrong = 0
 
     def right(match: re.Match[str]) -> str:
         nonlocal wrong
         word = match[0].casefold()
+        if word in _SHORT:
+            wrong += 1
+            return _SHORT[word]
+        if word in joined and word not in known:
+            return joined[word]
         if len(word) < _LEAST_LETTERS or word in known:
             return match[0]
         near = nearest(word, known)
@@ -137,8 +173,10 @@ def _corrected(text: str, names: frozenset[str]) -> str:
 @lru_cache(maxsize=2048)
 def nearest(word: str, known: frozenset[str]) -> str | None:
     """The one known word that is a single slip away (a letter wrong, missing, too many, or two swapped) and begins
-    with the same letter; None if there is none or more than one."""
+    with the same letter; None if there is none, or more than one of which no single one ends with the same letter."""
     found = {k for k in known if k[0] == word[0] and len(k) >= _LEAST_LETTERS and _one_slip(word, k)}
+    if len(found) > 1:  # minuts: minutes, rather than minute
+        found = {k for k in found if k[-1] == word[-1]}
     return found.pop() if len(found) == 1 else None
 
 

@@ -52,6 +52,16 @@ def translate(arguments: Translation, surroundings: Surroundings) -> Outcome:
     return Outcome("", {"language": arguments.language}, writes=(told, text))
 
 
+def answer(arguments: Spoken, surroundings: Surroundings) -> Outcome:
+    """What no tool does, asked for beside something that one does: the model's words behind it."""
+    return Outcome("", writes=("You are a helpful assistant. Answer briefly.", arguments.text))
+
+
+def left(arguments: Spoken, surroundings: Surroundings) -> Outcome:
+    """Another part of a request, that nothing here understands."""
+    return Outcome(f"I did not understand this, so it is not done: {arguments.text}.")
+
+
 def copy(arguments: Spoken, surroundings: Surroundings) -> Outcome:
     text = _meant(arguments.text, surroundings, "What shall I copy?")
     if (clipboard := surroundings.hooks.get("clipboard")) is None:
@@ -115,6 +125,10 @@ def _n_words(text: str) -> str:
 TOOLS: Final = (
     Tool("text.translate", "translate a text", Translation, translate, read_only,
          ("translate good morning into French",)),
+    Tool("text.answer", "answer in words what was asked beside an action", Spoken, answer, read_only,
+         ("tell me a joke",), by_model=False),
+    Tool("text.left", "say which part of a request was not understood", Spoken, left, read_only,
+         ("and frobnicate",), by_model=False),
     Tool("text.copy", "copy a text to the clipboard", Spoken, copy, reversible, ("copy that to the clipboard",),
          by_model=False),
     Tool("text.save", "write a text into a file", Dictation, save, confirmed,

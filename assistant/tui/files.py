@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import tempfile
 from pathlib import Path
 
 from textual.app import App
 
+from assistant import durable
 from assistant.conversation import Conversation
 from assistant.errors import AssistantError
 from assistant.history import History
@@ -45,14 +45,7 @@ async def export(app: App[object], history: History, conversation_id: str, title
 def write_private(path: Path, text: str) -> None:
     """Write a file that only the user can read, whole or not at all. Raises AssistantError."""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".export-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        durable.write_private(path, text.encode("utf-8", errors="replace"))
     except OSError as error:
         raise AssistantError(f"{path} cannot be written: {error.strerror}; choose another place") from error
 

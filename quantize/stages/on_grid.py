@@ -31,7 +31,8 @@ def starts_to_tensors(starts: dict[str, Compensated]) -> dict[str, Tensor]:
     pairs: Iterator[tuple[str, Tensor]] = (
         (f"{name}.{part}", tensor.contiguous())
         for name, start in starts.items()
-        for part, tensor in (("masters", start.masters), ("scales", start.scales))
+        for part, tensor in (("masters", start.masters), ("scales", start.scales), ("raw", start.raw))
+        if tensor is not None
     )
     return dict(pairs)
 
@@ -39,7 +40,10 @@ def starts_to_tensors(starts: dict[str, Compensated]) -> dict[str, Tensor]:
 def tensors_to_starts(path: Path) -> dict[str, Compensated]:
     tensors = load_file(path)
     names = [name.removesuffix(".masters") for name in tensors if name.endswith(".masters")]
-    return {name: Compensated(tensors[f"{name}.masters"], tensors[f"{name}.scales"]) for name in names}
+    return {
+        name: Compensated(tensors[f"{name}.masters"], tensors[f"{name}.scales"], tensors.get(f"{name}.raw"))
+        for name in names
+    }
 
 
 def export_on_grid(student: Model, packed: dict[str, Packed], template: Path, target: Path) -> None:

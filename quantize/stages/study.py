@@ -34,12 +34,14 @@ _CELLS = ("kld", "standard_error", "difference", "standard_error_of_difference")
 
 class Study(Stage, frozen=True):
     """table.json and table.md of one comparison. `n_steps` is the budget of healing, the same for every row; `n_cuts`
-    are those of the iterative schedule."""
+    are those of the iterative schedule. `set_aside` windows behind the held-out ones are used for nothing: those on
+    which something was chosen before."""
 
     compare: Literal["ffn", "heads", "layers", "quantisers", "losses", "schedules"]
     statistics: str = "calibrate"
     packs: str = "packs"
     held_out: int = 8
+    set_aside: int = 0
     length: int = 256
     n_steps: int = 20
     rate: float = 1e-4
@@ -55,8 +57,10 @@ class Study(Stage, frozen=True):
 
     def run(self, place: Place) -> None:
         tokens = load_tokens(place.result(self.packs, "tokens.npy"))
-        cut = len(tokens) - self.held_out * self.length
-        bench = Bench(load_source(place.source).eval(), tokens[cut:].view(self.held_out, self.length), tokens[:cut])
+        end = len(tokens) - self.set_aside * self.length
+        cut = end - self.held_out * self.length
+        held_out = tokens[cut:end].view(self.held_out, self.length)
+        bench = Bench(load_source(place.source).eval(), held_out, tokens[:cut])
         found = Statistics.load(place.result(self.statistics, "statistics.safetensors"))
         windows: dict[str, Tensor] = {}
         for name, divergence in _ROWS[self.compare](self, bench, found, place):
@@ -171,25 +175,37 @@ def _losses(study: Study, bench: Bench, found: Statistics, place: Place) -> Iter
 
 
 def _schedules(study: Study, bench: Bench, found: Statistics, place: Place) -> Iterator[Row]:
-    """One cut and all healing after it, against several with a part of it after each: equal size and tokens."""
-    once = _pruned(study, bench, found, "gradient", 0)
-    bench.heal(once, study, place, Distil(), study.n_steps, "one-shot")
-    yield "one-shot", bench.divergence(once)
-    often = copy.deepcopy(bench.model)
-    full = bench.model.config.intermediate_size
-    for cut in range(1, study.n_cuts + 1):
-        width = (full - (full - study.ffn_width) * cut // study.n_cuts) // 32 * 32
-        scores = pruning.ffn_scores(often, found if cut == 1 else _again(often, bench), "gradient")
-        pruning.prune_ffn(often, scores, width)
-        bench.heal(often, study, place, Distil(), study.n_steps // study.n_cuts, f"iterative-{cut}")
-    yield "iterative", bench.divergence(often)
+    """One cut and all healing after it, against two ways of cutting again and again: equal size and equal tokens.
+
+    "iterative" cuts equal parts and heals alike after each. "early" takes equal shares of what is left in twice as many
+    cuts, with a third of the steps between them and the rest after the last: each cut sees fresh gradients, which say
+    little about channels far from where they were taken, and the final width is what most of the training is spent on.
+    """
+    full, last = bench.model.config.intermediate_size, study.ffn_width
+    cuts = range(1, study.n_cuts + 1)
+    even = [(full - (full - last) * cut // study.n_cuts) // 32 * 32 for cut in cuts]
+    n_early = 2 * study.n_cuts
+    early = [round(full * (last / full) ** (cut / n_early) / 32) * 32 for cut in range(1, n_early)] + [last]
+    between = study.n_steps // 3 // (n_early - 1)
+    plans = {
+        "one-shot": ([last], [study.n_steps]),
+        "iterative": (even, [study.n_steps // study.n_cuts] * study.n_cuts),
+        "early": (early, [between] * (n_early - 1) + [study.n_steps - between * (n_early - 1)]),
+    }
+    for name, (widths, steps) in plans.items():
+        model = copy.deepcopy(bench.model)
+        for cut, (width, n_steps) in enumerate(zip(widths, steps, strict=True)):
+            scores = pruning.ffn_scores(model, _again(model, bench) if cut else found, "gradient")
+            pruning.prune_ffn(model, scores, width)
+            bench.heal(model, study, place, Distil(), n_steps, f"{name}-{cut}")
+        yield name, bench.divergence(model)
 
 
 def _again(model: Model, bench: Bench) -> Statistics:
     """Fresh statistics of a model that has changed."""
     from quantize.statistics import gather
 
-    found = gather(model, bench.training[: 4 * 256].view(4, 256))
+    found = gather(model, bench.training[: 8 * 512].view(8, 512))
     model.requires_grad_(True)
     return found
 

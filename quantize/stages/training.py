@@ -70,7 +70,7 @@ class Compensate(Stage, frozen=True):
         for name, rounded in found.items():
             grid = grids.get(name) or embedding
             assert grid is not None  # noqa: S101 - narrows the type: only the embedding is not in `grids`
-            packed[f"{name}.weight"] = pack(rounded.codes(grid).numpy(), rounded.scales.numpy(), grid.name)
+            packed[f"{name}.weight"] = rounded.packed(grid)
         export_on_grid(model, packed, template, place.folder / "model.gguf")
 
 
@@ -124,7 +124,8 @@ class Qad(Training, frozen=True):
 
     `start` names a `compensate` stage or another `qad` to go on from, or is empty for plain rounding. `embedding`
     puts the tied embedding on a grid and trains it too; without it the embedding is stored in Q8_0 and stays as it
-    is. `plan` replaces `grid` and `embedding` by the formats that stage chose. `top_k` keeps the teacher's so many
+    is. `plan` replaces `grid` and `embedding` by the formats that stage chose; what it puts in Q4_K stays as `start`
+    has it. `top_k` keeps the teacher's so many
     likeliest tokens on disk (teacher.py) and learns from those; 0 asks the teacher for all of them at every step.
     Rates and `margin`: see qad.Rates and qad.GridWeight.
     """
@@ -158,15 +159,14 @@ class Qad(Training, frozen=True):
         self.train(place, student.to(place.crew.device), groups, self._loss(place, student))
         if not place.crew.leads:
             return
-        packed = {}
+        still = {n: s for n, s in starts.items() if s.raw is not None}
+        packed = {f"{n}.weight": s.packed(grids[n]) for n, s in still.items()}
         for name, weight in weights.items():
             codes, scales = weight.packed()
             packed[name] = pack(codes.numpy(), scales.numpy(), weight.grid.name)
         export_on_grid(student, packed, place.model(self.model), place.folder / "model.gguf")
-        save_file(
-            starts_to_tensors({n.removesuffix(".weight"): w.as_start() for n, w in weights.items()}),
-            place.folder / "starts.safetensors",
-        )
+        trained = {n.removesuffix(".weight"): w.as_start() for n, w in weights.items()}
+        save_file(starts_to_tensors(still | trained), place.folder / "starts.safetensors")
         norms = {n: p.detach() for n, p in student.named_parameters() if p.ndim == 1 and p.requires_grad}
         save_file(norms, place.folder / "norms.safetensors")
 

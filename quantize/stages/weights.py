@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,7 @@ import numpy as np
 from quantize import plan as planning
 from quantize import pruning
 from quantize.gguf_io import metadata, open_gguf, summarise
+from quantize.grids import GRIDS
 from quantize.llama_quantise import Options, llama_quantise
 from quantize.packs import encode, read_pack
 from quantize.runner import Place, Stage
@@ -115,13 +117,13 @@ class PruneVocabulary(Stage, frozen=True):
 class Plan(Stage, frozen=True):
     """A format for every tensor under a budget of file bytes (plan.py): plan.json, read by `quantise`.
 
-    `speed` prices bytes by the time they take to read.
+    With `min_speed` the plan is predicted to decode at least so many times as fast as F16 (plan.TIME).
     """
 
     budget_mb: float = 92.0
     kinds: tuple[str, ...] = ("Q4_0", "Q5_0", "Q8_0")
     embedding: str = "Q8_0"
-    speed: bool = False
+    min_speed: float = 0.0
     model: str = "source"
     statistics: str = "calibrate"
 
@@ -133,27 +135,33 @@ class Plan(Stage, frozen=True):
         model = load_source(path)
         found = Statistics.load(place.result(self.statistics, "statistics.safetensors"))
         choices = planning.predict(model, found, self.kinds)
-        budget = self.budget_mb * 1e6 - self._fixed_bytes(place)
-        plan = planning.choose(choices, budget, planning.SLOWNESS if self.speed else None)
+        fixed_bytes, table = self._fixed(place)
+        n_weights = table + sum(layer.weight.numel() for layer in block_linears(model).values())
+        table_time = table * planning.TIME[self.embedding]
+        budget_time = n_weights / self.min_speed - table_time if self.min_speed else math.inf
+        plan = planning.choose(choices, self.budget_mb * 1e6 - fixed_bytes, budget_time)
         types = planning.tensor_types(plan, metadata(open_gguf(path), "general.architecture"), len(found.influence))
         summary = {
             "types": types,
             "predicted_kld": planning.total_cost(plan),
+            "predicted_speed": n_weights / (planning.total_time(plan) + table_time),
             "repacked_share": planning.repacked_share(plan),
             "embedding": self.embedding,
         }
         (place.folder / "plan.json").write_bytes(msgspec.json.encode(summary))
-        place.report(f"predicted KLD {summary['predicted_kld']:.4f}, {summary['repacked_share']:.0%} of bytes repacked")
+        place.report(
+            f"predicted KLD {summary['predicted_kld']:.4f}, {summary['predicted_speed']:.2f} times as fast as F16, "
+            f"{summary['repacked_share']:.0%} of bytes repacked"
+        )
 
-    def _fixed_bytes(self, place: Place) -> float:
-        """Bytes of the file that the plan does not decide: metadata, norms, embedding."""
-        from quantize.grids import GRIDS
-
+    def _fixed(self, place: Place) -> tuple[float, int]:
+        """Bytes that the plan does not decide (metadata, norms, embedding), and the number of weights in tables."""
         reader = open_gguf(place.model(self.model))
         head = int(reader.data_offset)
         norms = sum(4 * int(t.n_elements) for t in reader.tensors if len(t.shape) == 1)
         tables = [t for t in reader.tensors if t.name in ("token_embd.weight", "output.weight")]
-        return head + norms + sum(int(t.n_elements) for t in tables) * GRIDS[self.embedding].bits_per_weight / 8
+        n_weights = sum(int(t.n_elements) for t in tables)
+        return head + norms + n_weights * GRIDS[self.embedding].bits_per_weight / 8, n_weights
 
 
 class ExportOnnx(Stage, frozen=True):

@@ -1,7 +1,8 @@
-"""Private files, replaced as a whole: after a crash either the old or the new content is there, never a mixture."""
+"""Files replaced as a whole and durably: after a crash either the old or the new content is there, never a mixture."""
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -23,15 +24,16 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and deletions in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    """Make renames and deletions in `folder` durable, where its file system can (some network ones cannot: EINVAL)."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_file(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
 
 
 def sync_file(path: Path) -> None:
+    """Make the content of a file (or the entries of a folder) durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
