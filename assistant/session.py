@@ -4,16 +4,16 @@
         screen.write(piece)
 
 A rule that handles the request answers at once, without the model; where none does, the model may choose a tool
-(router.py). What the user's documents are about is answered from them, with the source (documents/). Everything else
-streams from the model. A turn is a chain of generators pulled from the end. The question is committed before the model
-is asked, what is shown is committed at least every 0.4 s, so that a crash loses neither the question nor more than the
-last half second.
+(router.py). What the user's documents are about is answered from them, with the source (documents/); a question that
+they surely answer is not put to the model's choice of a tool. Everything else streams from the model. A turn is a
+chain of generators pulled from the end. The question is committed before the model is asked, what is shown is committed
+at least every 0.4 s, so that a crash loses neither the question nor more than the last half second.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,8 +23,12 @@ from assistant.documents.library import Consultation, Library
 from assistant.engines import LanguageModel, Prompt, Sampling
 from assistant.errors import PromptTooLong
 from assistant.history import History
+from assistant.home.model import Home
 from assistant.router import Confirm, Reply, Router, refuse
-from assistant.turn import Turn
+from assistant.tools.calls import Call, Chooser
+from assistant.tools.follow_up import is_question
+from assistant.tools.registry import Registry
+from assistant.turn import Turn, Usage
 
 CHECKPOINT_S = 0.4  # the longest time shown text stays uncommitted; the promise is 0.5 s
 TITLE_CHARS = 60
@@ -82,14 +86,17 @@ class Chat:
 
         Only the user's own words are looked at, and only for a reply that begins: never a document or an earlier reply.
         """
-        self.acted = None
+        self.acted = self.consulted = None
         question = self.conversation.messages.get(reply.parent_id)
         if self.router is None or self.schema is not None or reply.content or question is None:
             return None
         words = question.content if self.words is None else self.words
         alone = words == question.content  # a question about a text that came with it is not put to the model's choice
         self.router.surroundings.last_reply = self._last_reply(question)
-        decision = self.router.decide(words, self.router.chooser_for(model) if alone else None)
+        chooser = self.router.chooser_for(model) if alone else None
+        if chooser is not None and self.library is not None and is_question(words):
+            chooser = _Unless(lambda: self._surely_in_documents(words), chooser)
+        decision = self.router.decide(words, chooser)
         if decision.calls:
             self.acted = self.router.act(decision, self.confirm)
         return self.acted
@@ -103,13 +110,16 @@ class Chat:
 
         A question that brings its own text along (`words`) is about that text.
         """
-        self.consulted = None
         question = self.conversation.messages.get(reply.parent_id)
         if self.library is None or self.schema is not None or reply.content or question is None:
             return None
-        if self.words is None or self.words == question.content:
+        if self.consulted is None and (self.words is None or self.words == question.content):
             self.consulted = self.library.consult(question.content)
         return self.consulted
+
+    def _surely_in_documents(self, words: str) -> bool:
+        self.consulted = self.library.consult(words) if self.library is not None else None
+        return self.consulted is not None and not self.consulted.tentative
 
     def record(self, reply: Message, text: str, state: State, **fields: object) -> Message:
         """Commit what of the reply exists so far."""
@@ -127,6 +137,17 @@ class Chat:
         self.history.save_message(self.conversation.id, message)
 
 
+@dataclass(frozen=True, slots=True)
+class _Unless:
+    """A chooser of tools that chooses none where `answered`: looked at only when no rule has taken the request."""
+
+    answered: Callable[[], bool]
+    chooser: Chooser
+
+    def choose(self, text: str, home: Home, tools: Registry) -> Sequence[Call]:
+        return [] if self.answered() else self.chooser.choose(text, home, tools)
+
+
 def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> Iterator[str]:
     """Stream `reply` (from Chat.ask, edit, regenerate or continue_from), committing it as it grows.
 
@@ -141,8 +162,9 @@ def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> I
         yield acted.text
         return
     if acted is None and (consulted := chat.consult(reply)) is not None:
-        yield from _from_documents(consulted, reply, turn, chat, model)
-        return
+        if (yield from _from_documents(consulted, reply, turn, chat, model)):
+            return
+        chat.consulted, turn.usage = None, Usage()
     text = reply.content
     if acted is not None and acted.text:  # what was done beside what is to be written
         text = f"{acted.text}\n\n"
@@ -180,34 +202,36 @@ def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> I
 
 def _from_documents(
     consulted: Consultation, reply: Message, turn: Turn, chat: Chat, model: LanguageModel
-) -> Iterator[str]:
+) -> Generator[str, None, bool]:
     """Answer from the passages found, or say that they do not answer: in one piece, shown only if it is grounded.
 
     The model sees the passages and the question and nothing else of the conversation; the passages themselves do not
-    become part of it.
+    become part of it. Returns whether there is a reply: not, if it was only suspected that the passages answer.
     """
-    text, state, usage = "", State.INTERRUPTED, turn.usage
+    text, state, passed_on, usage = "", State.INTERRUPTED, False, turn.usage
     try:
-        if consulted.contains:
-            found = answer_from(consulted, chat.sampling, turn, model)
-            text = found.text if found.answer else ""
-        text = text or answering.refusal(consulted.result)
+        found = answer_from(consulted, chat.sampling, turn, model) if consulted.contains else answering.Cited("")
+        passed_on = consulted.tentative and not found.answer and not turn.cancelled
+        text = found.text if found.answer else answering.refusal(consulted.result)
         state = State.STOPPED if turn.cancelled else State.COMPLETE
     finally:
-        usage.finish_reason = usage.finish_reason or "stop"
-        chat.record(
-            reply,
-            text,
-            state,
-            model=model.file_name if consulted.contains else "",
-            handled_by=consulted.label,
-            prompt_tokens=usage.prompt_tokens,
-            reply_tokens=usage.reply_tokens,
-            ttft_ms=usage.ttft_ms,
-            tokens_per_s=usage.tokens_per_s,
-            finish_reason=usage.finish_reason,
-        )
-    yield text
+        if not passed_on:
+            usage.finish_reason = usage.finish_reason or "stop"
+            chat.record(
+                reply,
+                text,
+                state,
+                model=model.file_name if consulted.contains else "",
+                handled_by=consulted.label,
+                prompt_tokens=usage.prompt_tokens,
+                reply_tokens=usage.reply_tokens,
+                ttft_ms=usage.ttft_ms,
+                tokens_per_s=usage.tokens_per_s,
+                finish_reason=usage.finish_reason,
+            )
+    if not passed_on:
+        yield text
+    return not passed_on
 
 
 def answer_from(consulted: Consultation, sampling: Sampling, turn: Turn, model: LanguageModel) -> answering.Cited:

@@ -26,7 +26,7 @@ from assistant.errors import AssistantError, PromptTooLong
 from assistant.flow import buffered
 from assistant.session import Chat, answer_from, chat_turn
 from assistant.spoken import speakable
-from assistant.turn import Turn
+from assistant.turn import Turn, Usage
 
 SPOKEN_TOKENS = 160  # a reply is heard in real time: about 40 s
 SPOKEN_HINT = "Your replies are spoken aloud: answer in one or two short sentences, without lists or code."
@@ -165,9 +165,11 @@ class SpokenAnswer:
         """The reply to the conversation with the question at its end, which is not in the conversation yet."""
         library = self._chat.library
         if library is not None and (consulted := library.consult(self.question)) is not None:
-            self._label = consulted.label
-            yield self._from_documents(consulted)
-            return
+            if said := self._from_documents(consulted):
+                self._label = consulted.label
+                yield said
+                return
+            self.turn.usage = Usage()
         try:
             yield from self._model.stream(self._prompt, self.turn)
         except PromptTooLong:
@@ -176,7 +178,10 @@ class SpokenAnswer:
                 yield from self._from_rule()
 
     def _from_documents(self, consulted: Consultation) -> str:
-        """The answer that the documents hold; its sentence and place are shown, of which only the file is spoken."""
+        """The answer that the documents hold; its sentence and place are shown, of which only the file is spoken.
+
+        "" if it was only suspected that they hold one: then the model answers.
+        """
         if consulted.contains:
             found = answer_from(consulted, self._chat.sampling, self.turn, self._model)
             if found.answer:
@@ -184,7 +189,7 @@ class SpokenAnswer:
                 shown = found.text.removeprefix(found.answer)
                 self._source = Clause(shown, speakable(f"That is from {file_name}."))
                 return found.answer
-        return answering.refusal(consulted.result)
+        return "" if consulted.tentative and not self.turn.cancelled else answering.refusal(consulted.result)
 
 
 def spoken_prompt(chat: Chat, question: str, max_tokens: int) -> Prompt:

@@ -25,7 +25,7 @@ MAX_ANSWER_TOKENS: Final = 96
 _WITH_MEANING: Final = (5.204, 6.684, -6.036)
 _WORDS_ALONE: Final = (0.0, 7.416, -3.792)
 ENOUGH: Final = 0.5  # below it the documents are said not to contain the answer
-SURE: Final = 0.75  # from it on a question is answered from documents that it does not name
+SURE: Final = 0.75  # below it a question that does not name the documents goes to the model where they hold no answer
 _NEAR: Final = 0.1  # from it on the nearest passage is named where the answer is not found
 QUOTED: Final = 0.5  # share of the question's words in a sentence from which on it is quoted for want of an answer
 N_AROUND: Final = 1  # sentences that the model reads before and behind the nearest one of a passage
@@ -33,6 +33,13 @@ _GROUNDED: Final = 0.5  # share of an answer's words that must stand in the pass
 _WORD: Final = re.compile(r"[^\W_]+")
 _CODE: Final = re.compile(r"[^\W\d_]+\d")  # E17, ISO9001: who asks for one means this one
 _CODE_MEANING: Final = 0.4  # how near a passage with the very code must be: another thing may be called so too
+_OWN: Final = re.compile(r"\b(?:my|mine|our|ours|we|us|(?:am|can|may|must|did) i)\b", re.IGNORECASE)
+_OWN_LOG_ODDS: Final = 1.0  # "my rent" stands in a document of one's own sooner than "rent"; by judgement, not fitted
+_GENERAL: Final = re.compile(  # one word, what a word means, texts to be written
+    r"[\w'-]+\W*$|what(?:'s| is| are) (?:an? )?[\w-]+\W*$"
+    r"|(?:please )?(?:write|draft|compose|create|make|give me|tell me) (?:an?|some) ",
+    re.IGNORECASE,
+)
 _NAMES_DOCUMENTS: Final = re.compile(
     r"\b(?:(?:in|from|of|to|through|search|check|see|what do|what does|do|does|according to)\s+"
     r"(?:all )?(?:my|our|the|these|those) (?:own )?(?:documents?|files?|pdfs?|papers|manuals?|books?|folders?))\b",
@@ -69,22 +76,26 @@ def names_documents(question: str) -> bool:
 
 def relevance(result: Result) -> float:
     """How likely it is, 0..1, that the passages hold the answer."""
-    if not result.hits:
-        return 0.0
+    return _probability(_log_odds(result)) if result.hits else 0.0
+
+
+def _log_odds(result: Result) -> float:
     by_meaning, by_words, bias = _WITH_MEANING if result.by_meaning else _WORDS_ALONE
-    return 1 / (1 + math.exp(-(by_meaning * result.meaning + by_words * result.words + bias)))
+    return by_meaning * result.meaning + by_words * result.words + bias
 
 
-def is_about(result: Result) -> bool:
-    """Whether a question that does not name the documents is to be answered from them."""
+def _probability(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
+
+
+def is_about(question: str, result: Result) -> float:
+    """How likely it is, 0..1, that a question which does not name the documents is to be answered from them."""
     codes = _codes(result)
-    named = any(hit.meaning >= _CODE_MEANING and _has_all(hit.chunk.text, codes) for hit in result.hits)
-    return relevance(result) >= SURE or (bool(codes) and named)
-
-
-def holds(result: Result) -> bool:
-    """Whether the passages are worth putting to the model."""
-    return relevance(result) >= ENOUGH or is_about(result)
+    if codes and any(hit.meaning >= _CODE_MEANING and _has_all(hit.chunk.text, codes) for hit in result.hits):
+        return 1.0
+    if _GENERAL.match(question.strip()) or not result.hits or STOP_WORDS.issuperset(result.rarity):
+        return 0.0
+    return _probability(_log_odds(result) + (_OWN_LOG_ODDS if _OWN.search(question) else 0.0))
 
 
 def excerpt(text: str, rarity: Mapping[str, float]) -> str:

@@ -31,11 +31,15 @@ ADVICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Consultation:
-    """What the documents hold about a question. `ms` is how long looking took; `contains` whether to ask the model."""
+    """What the documents hold about a question. `ms` is how long looking took; `contains` whether to ask the model.
+
+    `tentative`: where they hold no answer after all, the model gives its own.
+    """
 
     question: str
     result: Result
     contains: bool
+    tentative: bool
     ms: float
 
     @property
@@ -91,7 +95,7 @@ class Library:
             return search(self.store, question, limit)
 
     def consult(self, question: str, explicit: bool | None = None) -> Consultation | None:
-        """Look a question up. None if it does not name the documents and nothing in them is surely about it.
+        """Look a question up. None if it does not name the documents and is not about them either.
 
         `explicit`: as if it named the documents. Raises HistoryError.
         """
@@ -100,9 +104,13 @@ class Library:
         started_s = time.perf_counter()
         named = answering.names_documents(question) if explicit is None else explicit
         result = self.search(question)
-        if not named and not answering.is_about(result):
+        about = 1.0 if named else answering.is_about(question, result)
+        if about < answering.ENOUGH:
             return None
-        return Consultation(question, result, answering.holds(result), (time.perf_counter() - started_s) * 1000)
+        contains = not named or answering.relevance(result) >= answering.ENOUGH
+        return Consultation(
+            question, result, contains, about < answering.SURE, (time.perf_counter() - started_s) * 1000
+        )
 
     # -- keeping it up to date ---------------------------------------------------------------------------------------
 

@@ -24,10 +24,10 @@ _WORD: Final = re.compile(r"[^\W_]+", re.UNICODE)
 _POSSESSIVE: Final = re.compile(r"['’]s\b")
 STOP_WORDS: Final = frozenset(
     _WORD.findall(
-        "a about according all an and any are as at be been but by can could did do does documents document file files "
-        "for from had has have he her him his how i if in into is it its me mine my notes of on or our say says she "
-        "should tell that the their them there they this to us was we were what when where which who whom whose why "
-        "will with would you your"
+        "a about according all an and any are as at be been but by can could did do document documents does file "
+        "files for from had has have he her him his how i if in into is it its many me mean means mine much my "
+        "notes number of often on or our say says she should tell that the their them there they this to us was we "
+        "were what when where which who whom whose why will with would you your"
     )
 )
 
