@@ -22,10 +22,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from assistant import paths
+from assistant import durable, paths
 from assistant.engines.machine import Machine
 from assistant.errors import EngineCrashed, EngineError, EngineTimeout, ModelCrashed
-from assistant.models import files
 from assistant.models.quarantine import FAULT_SIGNALS
 from assistant.models.spec import ModelSpec
 
@@ -280,4 +279,4 @@ def folder() -> Path:
 def keep(document: msgspec.Struct, name: str) -> None:
     """Write a document for the next start. On a full or read-only disk nothing is kept: it is measured again."""
     with contextlib.suppress(OSError):
-        files.write_private(paths.private_folder(folder()) / name, msgspec.json.encode(document))
+        durable.write_private(paths.private_folder(folder()) / name, msgspec.json.encode(document))
