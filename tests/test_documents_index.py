@@ -355,8 +355,9 @@ def test_question_words_are_the_telling_ones() -> None:
 
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = arguments if arguments[0] == "explain" else ("documents", *arguments)
     return subprocess.run(
-        [sys.executable, "-m", "assistant", "documents", *arguments],
+        [sys.executable, "-m", "assistant", *command],
         env={**os.environ, "ASSISTANT_HOME": str(home)}, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
 
@@ -371,6 +372,8 @@ def test_from_the_command_line(assistant_home: Path, folder: Path) -> None:
     assert found["by_meaning"] is False
     assert found["passages"][0]["heading"] == "Boiler"
     assert run(assistant_home, "ask", "what about giraffes?").stdout == "Your documents do not say.\n"
+    explained = json.loads(run(assistant_home, "explain", "what is the pressure of my boiler", "--json").stdout)
+    assert explained["documents"]["place"] == "papers/boiler.md, Boiler"
     assert run(assistant_home, "forget", "nothing.txt").returncode == 2
     assert run(assistant_home, "forget", "--all").returncode == 0
     status = json.loads(run(assistant_home, "status", "--json").stdout)

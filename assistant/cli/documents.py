@@ -53,13 +53,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _add(options: argparse.Namespace) -> int:
-    with _library() as library:
+    with library_of_this_home() as library:
         changes = library.add(options.paths, _report)
         return _changed(options, changes, library)
 
 
 def _refresh(options: argparse.Namespace) -> int:
-    with _library() as library:
+    with library_of_this_home() as library:
         changes = library.refresh(_report)
         return _changed(options, changes, library)
 
@@ -81,7 +81,7 @@ def _changed(options: argparse.Namespace, changes: Changes, library: Library) ->
 
 
 def _list(options: argparse.Namespace) -> int:
-    with _library() as library:
+    with library_of_this_home() as library:
         kept = [] if library.is_empty() else library.store.documents()
     lines = [f"{_day(k.added_at_s)}  {k.n_chunks:>6}  {k.kind:<8}  {k.name}{_state(k)}" for k in kept]
     return print_result(options.json, [_described(k) for k in kept], lines or ["no documents yet"])
@@ -90,7 +90,7 @@ def _list(options: argparse.Namespace) -> int:
 def _search(options: argparse.Namespace) -> int:
     if options.limit < 1:
         raise UsageError("--limit must be 1 or more")
-    with _library() as library:
+    with library_of_this_home() as library:
         result = library.search(options.text, options.limit) if not library.is_empty() else None
         _advise(library)
     hits = result.hits if result else ()
@@ -121,7 +121,7 @@ def _ask(options: argparse.Namespace) -> int:
 
     settings = config.load(paths.settings_file())
     with contextlib.ExitStack() as stack:
-        library = stack.enter_context(_library())
+        library = stack.enter_context(library_of_this_home())
         model = LateModel(lambda: open_model(options.model or settings.model, settings, report=_notice))
         stack.callback(model.close)
         consulted = library.consult(options.text, explicit=True)
@@ -145,7 +145,7 @@ def _ask(options: argparse.Namespace) -> int:
 def _forget(options: argparse.Namespace) -> int:
     from assistant.documents.indexing import matching
 
-    with _library() as library:
+    with library_of_this_home() as library:
         kept = [] if library.is_empty() else library.store.documents()
         if options.all:
             for root in library.store.roots():
@@ -164,7 +164,7 @@ def _forget(options: argparse.Namespace) -> int:
 
 def _watch(options: argparse.Namespace) -> int:
     wanted = [path.absolute() for path in options.paths]
-    with _library() as library:
+    with library_of_this_home() as library:
         for path in wanted:
             if options.stop and not library.store.unwatch(path):
                 raise UsageError(f"{path} is not watched; `assistant documents watch` shows what is")
@@ -181,7 +181,7 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    with _library() as library:
+    with library_of_this_home() as library:
         empty = library.is_empty()
         kept = [] if empty else library.store.documents()
         embedder = library.embedder
@@ -209,7 +209,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _library() -> Iterator[Library]:
+def library_of_this_home() -> Iterator[Library]:
     """The documents of this home; the history they are encrypted with is opened."""
     from assistant import config, paths
     from assistant.build import open_embedder

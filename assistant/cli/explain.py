@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from assistant.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from assistant.documents.library import Consultation
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    """Decide over an empty store, so that nothing of the user's is read or changed."""
+    """Decide over an empty store, so that nothing is changed; the user's documents are looked at as for a question."""
     import contextlib
 
     import msgspec
@@ -49,18 +53,37 @@ def run(options: argparse.Namespace) -> int:
             stack.callback(model.close)
             chooser = chooser_for(model)
         decision = router.decide(options.text, chooser, options.area)
+    consulted = None if decision.calls else _consulted(options.text)
     if options.json:
-        sys.stdout.write(msgspec.json.encode(decision.document()).decode() + "\n")
+        documents = {"about": round(consulted.about, 3), "place": consulted.passages[0].place} if consulted else None
+        sys.stdout.write(msgspec.json.encode({**decision.document(), "documents": documents}).decode() + "\n")
         return EXIT_OK
-    lines = [decision.label]
+    lines = [consulted.label if consulted else decision.label]
     for call in decision.calls:
         lines.append(f"  {call.tool} {_arguments(call.arguments)} (confidence {call.confidence:.2f}, {call.source})")
     for call in decision.alternatives:
         lines.append(f"  or {call.tool} {_arguments(call.arguments)} (confidence {call.confidence:.2f}, {call.source})")
-    if not decision.calls:
+    if consulted is not None:
+        lines.append(f"  {consulted.about:.2f} that it is about your documents, first {consulted.passages[0].place}")
+        if consulted.tentative:
+            lines.append("  where they hold no answer, the model answers in words")
+    elif not decision.calls:
         lines.append("  no tool: the model would answer in words")
     sys.stdout.write(safe("\n".join(lines)) + "\n")
     return EXIT_OK
+
+
+def _consulted(text: str) -> Consultation | None:
+    """What the documents of this home hold about it, if there are any: only then the history's key is needed."""
+    from assistant import paths
+    from assistant.cli.documents import library_of_this_home
+    from assistant.history.opening import DOCUMENTS
+
+    if not (paths.history_folder() / DOCUMENTS).exists():
+        return None
+    with library_of_this_home() as library:
+        found = library.consult(text)
+    return found if found and found.passages else None
 
 
 def _arguments(arguments: dict[str, object]) -> str:

@@ -31,16 +31,19 @@ ADVICE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Consultation:
-    """What the documents hold about a question. `ms` is how long looking took; `contains` whether to ask the model.
-
-    `tentative`: where they hold no answer after all, the model gives its own.
-    """
+    """What the documents hold about a question. `ms` is how long looking took; `contains` whether to ask the model,
+    `about` how likely the question is meant for them (1 if it names them)."""
 
     question: str
     result: Result
     contains: bool
-    tentative: bool
+    about: float
     ms: float
+
+    @property
+    def tentative(self) -> bool:
+        """Whether the model gives its own answer where they hold none after all."""
+        return self.about < answering.SURE
 
     @property
     def passages(self) -> list[Located]:
@@ -108,9 +111,7 @@ class Library:
         if about < answering.ENOUGH:
             return None
         contains = not named or answering.relevance(result) >= answering.ENOUGH
-        return Consultation(
-            question, result, contains, about < answering.SURE, (time.perf_counter() - started_s) * 1000
-        )
+        return Consultation(question, result, contains, about, (time.perf_counter() - started_s) * 1000)
 
     # -- keeping it up to date ---------------------------------------------------------------------------------------
 
