@@ -9,7 +9,7 @@ import pytest
 
 from assistant.engines import Prompt
 from assistant.tools.functions import NONE, SMALL_TALK, Function, FunctionCaller, relevance
-from assistant.tools.given import given, standing
+from assistant.tools.given import copyable, given, standing
 from fakes import ScriptedModel
 
 ORDER = Function(
@@ -109,7 +109,7 @@ def test_nothing_is_called_where_the_model_prefers_none_or_the_words_are_others(
 )
 def test_of_a_list_what_stands_in_the_request_is_kept(value: Any, required: bool, left: Any) -> None:
     schema = {"type": "array", "items": {"type": "string"}} if isinstance(value, list) else {"type": "string"}
-    assert standing("two salami pizzas with olives", value, schema, required) == left
+    assert standing("two salami pizzas with olives", "toppings", value, schema, required) == left
 
 
 def test_the_prompt_for_the_arguments_shows_the_function_alone_and_then_the_request() -> None:
@@ -121,3 +121,61 @@ def test_the_prompt_for_the_arguments_shows_the_function_alone_and_then_the_requ
     assert '"name": "order_pizza"' in system and "What is on it" in system and "get_weather" not in system
     assert prompt.prefix == '<tool_call>\n{"name": "order_pizza", "arguments": '
     assert prompt.schema is not None and prompt.schema["required"] == ["topping"]
+
+
+def test_a_required_text_that_was_made_up_is_asked_for_as_a_piece_of_the_request() -> None:
+    model = Scored("order_pizza", '{"topping": "pineapple", "number": 2}')
+    model.enqueue('{"topping": "salami"}')
+    call = FunctionCaller(model).call("order two pizzas with salami", [ORDER])
+    assert call is not None and call.arguments == {"topping": "salami", "number": 2}
+    schema = model.prompts[-1].schema
+    assert schema is not None
+    pieces = schema["properties"]["topping"]["enum"]
+    assert "salami" in pieces and "pizzas with salami" in pieces
+    assert not {"order", "pizzas", "with", "order two"} & set(pieces)  # what the function says itself, and mere joints
+
+
+def test_where_nothing_but_the_words_of_the_function_is_left_nothing_is_called() -> None:
+    assert copyable("order a pizza", "order_pizza Order a pizza from a restaurant topping number size") == []
+
+
+def test_the_same_words_are_not_two_arguments() -> None:
+    fields = {"sender": {"type": "string"}, "receiver": {"type": "string"}}
+    send = Function("send_parcel", "Send a parcel", {"type": "object", "properties": fields, "required": list(fields)})
+    model = Scored("send_parcel", '{"sender": "Bob", "receiver": "Alice"}')
+    model.enqueue('{"sender": "Ann", "receiver": "Ann"}')
+    assert FunctionCaller(model).call("send a parcel to Ann", [send]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "schema", "left"),
+    [
+        ("size", "small", {"enum": ["small", "large"]}, "large"),  # the choice that is named goes before the model's
+        ("rate", 15, {"type": "number"}, 0.15),
+        ("rate", 15, {"type": "number", "description": "in percent"}, 15),
+        ("rate", 15, {"type": "integer"}, 15),
+        ("letters", ["G", "C", "G", "C"], {"type": "array", "items": {"type": "string"}}, ["G", "C"]),
+        ("kinds", [], {"type": "array", "items": {"enum": ["more", "large", "hot"]}}, ["more", "large"]),
+        ("name", "larger ones", {"type": "string"}, "large ones"),  # as the request has it
+        ("counts", [2, 2], {"type": "array", "items": {"type": "integer"}}, [2, 2]),
+    ],
+)
+def test_what_the_request_names_is_read_by_code(name: str, value: Any, schema: dict[str, Any], left: Any) -> None:
+    assert standing("two large ones, 15 % off, more G and C", name, value, schema, True) == left
+
+
+def test_what_is_surely_meant_is_not_put_to_the_model() -> None:
+    asked: list[list[str]] = []
+
+    class Counting(Scored):
+        def score(self, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
+            asked.append([*candidates])
+            return super().score(prompt, candidates)
+
+    model = Counting("none", '{"topping": "salami"}')
+    caller = FunctionCaller(model)
+    assert relevance("order a salami pizza from a restaurant", ORDER) > 0.5 > relevance("a salami pizza", ORDER)
+    call = caller.call("order a salami pizza from a restaurant", [WEATHER, ORDER])
+    assert call is not None and call.name == "order_pizza" and not asked
+    assert caller.call("a salami pizza", [WEATHER, ORDER]) is None
+    assert asked == [["order_pizza", NONE]] * 2  # what it leans to, and the request; WEATHER is far behind

@@ -3,18 +3,19 @@
     caller = FunctionCaller(model)
     caller.call("roll two dice with 8 sides", [Function("dice.roll", "roll dice", schema)])  -> FunctionCall or None
 
-For tools whose arguments we have no reader for: those of other packages. Three things have to agree before one is
-called: its words are in the request, the model prefers its name to "none", and the request gives what it requires. The
-names are scored by prefill, and what the model leans to anyway, asked nothing, is taken off: a small one prefers any
-function to none. The arguments are written by the model under the grammar of the schema. A small model
-fills whatever it is shown, so each value is then looked for in the request: an optional one that is not there is
-dropped, and without a required one nothing is called. Only the request and the descriptions are in the prompt.
+For tools whose arguments we have no reader for: those of other packages. Its words are in the request, the model
+prefers its name to "none" (it is not asked where the request is surely about one function and no other), and the
+request gives what it requires: else nothing is called. The names are scored by prefill, and what the model leans to
+anyway, asked nothing, is taken off: a small one prefers any function to none. The arguments are written by the model
+under the grammar of the schema, in the form that models are trained with. A small model fills whatever it is shown, so
+each value is then looked for in the request (given.py): an optional one that is not there is dropped. Only the request
+and the descriptions are in the prompt.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,13 +25,16 @@ from assistant.conversation import Message, Role
 from assistant.engines import LanguageModel, Prompt, Sampling, Scorer
 from assistant.engines.grammar import MAX_DEPTH
 from assistant.tools import Tool
-from assistant.tools.given import numbers, standing, stems
+from assistant.tools.given import copyable, numbers, standing, stems
 from assistant.turn import Turn
 
 NONE: Final = "none"
 ABOUT_WEIGHT: Final = 5.0  # nats for a function all of whose words are in the request
-ABOUT_NONE: Final = 0.30  # how much a request must be about a function before the model need not prefer its name
+ABOUT_NONE: Final = 0.20  # how much a request must be about a function before the model need not prefer its name
 ABOUT_BARE: Final = 0.5  # the same where the request gives none of the arguments
+SURELY_ABOUT: Final = 0.5  # how much, and no other near it, before the model is not asked which
+CLEAR_LEAD: Final = 0.2  # what the request is this much less about than about the best is not put to the model
+MAX_ASKED: Final = 4
 SMALL_TALK: Final = "Hello, how are you?"  # what no function does
 MAX_LEANS: Final = 64
 MAX_REQUEST_CHARS: Final = 2000
@@ -122,6 +126,11 @@ class FunctionCaller:
 
     def _best(self, request: str, functions: Sequence[Function]) -> tuple[Function, float]:
         about = [relevance(request, f) for f in functions]
+        most = max(about)
+        near = sorted((n for n, a in enumerate(about) if a > most - CLEAR_LEAD), key=lambda n: -about[n])[:MAX_ASKED]
+        functions, about = [functions[n] for n in near], [about[n] for n in near]
+        if len(near) == 1 and most >= SURELY_ABOUT:
+            return functions[0], ABOUT_WEIGHT * (most - ABOUT_NONE)
         told = self._told(request, functions)
         totals = [ABOUT_WEIGHT * a + t for a, t in zip(about, told, strict=False)]
         best = max(range(len(functions)), key=totals.__getitem__)
@@ -147,35 +156,75 @@ class FunctionCaller:
         return [s / max(1.0, len(n) / 4) for s, n in zip(scores, names, strict=True)]
 
     def arguments(self, request: str, function: Function) -> dict[str, Any] | None:
-        """What the request gives of the arguments; None if a required one is not in it."""
+        """What the request gives of the arguments; None if a required one is not in it.
+
+        A required text that the model made up is asked for once more, as a piece of the request and nothing else.
+        """
         required = set(function.required)
         optional = [n for n in function.properties if n not in required][: MAX_PROPERTIES - len(required)]
         wanted = {n: of for n, of in function.properties.items() if n in required or n in optional}
         if not wanted:
             return {}
+        written = self._written(request, function, wanted, required)
+        if written is None:
+            return None
+        kept = _kept(request, written, wanted, required)
+        lacking = {n: wanted[n] for n in wanted if n in required and n not in kept}
+        if lacking and (pieces := copyable(request, _says(function))):
+            lacking = {n: copied for n, of in lacking.items() if (copied := _of_pieces(of, pieces)) is not None}
+            again = self._written(request, function, lacking, set(lacking)) if lacking else None
+            taken = [v for v in [*kept.values(), *(again or {}).values()] if isinstance(v, str)]
+            if len(set(taken)) < len(taken):  # the same words for two arguments: one of them is not there
+                return None
+            kept |= {n: v for n, v in (again or {}).items() if v}
+        return {n: kept[n] for n in wanted if n in kept} if required <= kept.keys() else None
+
+    def _written(
+        self, request: str, function: Function, wanted: Mapping[str, Any], required: Set[str]
+    ) -> dict[str, Any] | None:
+        """The arguments as the model writes them under the grammar of their schemas; None if it came to no end."""
         schema = {
             "type": "object",
             "properties": {n: bounded(of) for n, of in wanted.items()},
             "required": [n for n in wanted if n in required],
         }
         messages = [
-            Message(Role.SYSTEM, _FILL.format(tool=_shown(function, schema)), id="system"),
+            Message(Role.SYSTEM, _FILL.format(tool=_shown(function)), id="system"),
             Message(Role.USER, request, id="request"),
         ]
         opening = f'<tool_call>\n{{"name": {json.dumps(function.name)}, "arguments": '
         prompt = Prompt(messages, _GREEDY, opening, schema, conversation="functions fill")
         try:
-            written = json.loads("".join(self.model.stream(prompt, Turn())))
+            written: dict[str, Any] = json.loads("".join(self.model.stream(prompt, Turn())))
         except ValueError:  # cut off
             return None
-        found = {n: standing(request, written[n], of, n in required) for n, of in wanted.items() if n in written}
-        kept = {n: value for n, value in found.items() if value is not None}
-        return kept if required <= kept.keys() else None
+        return written
 
 
-def _shown(function: Function, schema: Mapping[str, Any]) -> str:
+def _kept(request: str, written: Mapping[str, Any], wanted: Mapping[str, Any], required: Set[str]) -> dict[str, Any]:
+    """What of the arguments stands in the request, and the choices that it names."""
+    found = {
+        n: standing(request, n, written.get(n, [] if of.get("type") == "array" else None), of, n in required)
+        for n, of in wanted.items()
+    }
+    return {n: value for n, value in found.items() if value is not None}
+
+
+def _of_pieces(schema: Mapping[str, Any], pieces: list[str]) -> dict[str, Any] | None:
+    """The schema of a text, or of a list of texts, with nothing allowed but pieces of the request; None for others."""
+    if schema.get("type") == "string" and "enum" not in schema and "format" not in schema:
+        return {"enum": pieces}
+    of_texts = schema.get("type") == "array" and schema.get("items", {}).get("type") == "string"
+    return {"type": "array", "items": {"enum": pieces}, "minItems": 1, "maxItems": 4} if of_texts else None
+
+
+def _says(function: Function) -> str:
+    return f"{function.name} {function.description} {' '.join(function.properties)}"
+
+
+def _shown(function: Function) -> str:
     """The function as models that were trained to call some have seen them."""
-    told = {"name": function.name, "description": function.description, "parameters": schema}
+    told = {"name": function.name, "description": function.description, "parameters": function.parameters}
     return json.dumps({"type": "function", "function": told}, ensure_ascii=False)
 
 

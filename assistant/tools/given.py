@@ -6,7 +6,7 @@ A small model fills in whatever it is shown; what it writes is looked for here b
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from functools import cache
@@ -16,16 +16,68 @@ from assistant.tools.quantities import find
 from assistant.tools.quantities.numbers import number_at
 from assistant.tools.quantities.tokens import tokenise, word_at
 
+MAX_PIECE: Final = 8  # words
+MAX_PIECES: Final = 200
 
-def standing(request: str, value: Any, schema: Mapping[str, Any], required: bool) -> Any:
-    """What of a value stands in the request; None if nothing does. Of a list the items that do, of a required one all
-    where half of them do."""
+
+def standing(request: str, name: str, value: Any, schema: Mapping[str, Any], required: bool) -> Any:
+    """What of a value for the argument `name` stands in the request; None if nothing does.
+
+    Of a list the items that do, each as often as it is there; of a required one all where half of them do. Of a choice
+    the one that the request names. A share of one where the request has it in percent.
+    """
+    if (named := named_option(request, schema.get("enum", ()))) is not None:
+        return named
     if isinstance(value, list):
         items = schema.get("items", {})
-        kept = [v for v in value if given(request, v, items, required)]
-        whole = required and len(kept) * 2 >= len(value)
+        if named_all := [o for o in items.get("enum", ()) if isinstance(o, str) and _whole(o, request)]:
+            return named_all
+        kept = [v for n, v in enumerate(value) if given(request, v, items, required) and _as_often(request, value, n)]
+        whole = required and len(kept) * 2 >= len(value) and not any(value.count(v) > 1 for v in value)
         return (value if whole else kept) or None
-    return value if given(request, value, schema, required) else None
+    if not given(request, value, schema, required):
+        return None
+    if isinstance(value, str) and "enum" not in schema:
+        return _as_written(value, request)
+    told = f"{name} {schema.get('description', '')}".casefold()
+    if schema.get("type") == "number" and isinstance(value, (int, float)) and "percent" not in told:
+        in_percent = re.search(rf"(?<![\d.]){re.escape(f'{value:g}')} ?(?:%|percent)", request)
+        return value / 100 if in_percent else value
+    return value
+
+
+def named_option(request: str, options: Sequence[Any]) -> Any:
+    """The one option that stands in the request word for word, the longest of several within each other; or None."""
+    words = [o for o in options if isinstance(o, str) and len(o) > 1 and _whole(o, request)]
+    longest = max(words, key=len, default=None)
+    return longest if longest and all(w.casefold() in longest.casefold() for w in words) else None
+
+
+def _as_often(request: str, items: Sequence[Any], at: int) -> bool:
+    """Whether the request has an item of words as often as the list up to and with this place."""
+    item = items[at]
+    if not isinstance(item, str):
+        return True
+    n = len(re.findall(rf"(?<!\w){re.escape(item)}(?!\w)", request, re.IGNORECASE))
+    return items[: at + 1].count(item) <= max(1, n)
+
+
+def copyable(request: str, beside: str) -> list[str]:
+    """Pieces of the request that may be a value: up to MAX_PIECE words, what is quoted, what stands behind a colon.
+
+    None that says no more than `beside`, the words of the function itself: "pizza" is no topping to order a pizza with.
+    """
+    words = [w.strip(".,;:!?()[]\"'") for w in request.split()]
+    theirs, pieces = set(stems(beside)), [m[1].strip() for m in re.finditer(r"[\"'“]([^\"'“”]{2,120})[\"'”]", request)]
+    if (colon := request.rpartition(": ")[2].strip()) != request.strip():
+        pieces.append(colon)
+    for length in range(1, MAX_PIECE + 1):
+        for at in range(len(words) - length + 1):
+            piece = words[at : at + length]
+            inner = all(piece) and not {piece[0].casefold(), piece[-1].casefold()} & _COMMON
+            if inner and (set(stems(" ".join(piece))) - theirs or any(c.isdigit() for c in "".join(piece))):
+                pieces.append(" ".join(piece))
+    return list(dict.fromkeys(p for p in pieces if p))[:MAX_PIECES]
 
 
 def given(request: str, value: Any, schema: Mapping[str, Any], required: bool) -> bool:
@@ -50,12 +102,31 @@ def given(request: str, value: Any, schema: Mapping[str, Any], required: bool) -
 
 def _stands(value: str, request: str) -> bool:
     """Whether at least half of the words of a value begin as words of the request do."""
-    folded = request.casefold()
-    if value.strip() and value.casefold() in folded:
+    if value.strip() and value.casefold() not in _COMMON and _whole(value, request):
         return True
     words = [w for w in re.findall(r"[^\W_]+", value.casefold()) if w not in _COMMON]
-    heads = {w[:4] for w in re.findall(r"[^\W_]+", folded)}
+    heads = {w[:4] for w in re.findall(r"[^\W_]+", request.casefold())}
     return bool(words) and sum(w[:4] in heads for w in words) * 2 >= len(words)
+
+
+def _whole(value: str, request: str) -> bool:
+    """Whether the value stands in the request, not as a part of a word."""
+    return re.search(rf"(?<!\w){re.escape(value.strip())}(?!\w)", request, re.IGNORECASE) is not None
+
+
+def _as_written(value: str, request: str) -> str:
+    """The words of the request that begin as those of the value do, one by one: "Liverly F.C." is "Liverpool F.C."."""
+    words, told = value.split(), request.split()
+    if not _whole(value, request):
+        for at in range(len(told) - len(words) + 1):
+            piece = told[at : at + len(words)]
+            if all(_head(a) == _head(b) for a, b in zip(words, piece, strict=True)):
+                return " ".join(piece).strip(".,;:!?\"'")
+    return value
+
+
+def _head(word: str) -> str:
+    return word.casefold().strip(".,;:!?\"'")[:4]
 
 
 def _same_moment(value: str, request: str) -> bool:
