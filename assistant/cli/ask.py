@@ -92,7 +92,8 @@ def _alone(question: Question, turn: Turn) -> Iterator[str | Answer]:
         name = question.model or settings.model
         model = LateModel(lambda: open_model(name, settings, state_store=store, report=_notice))  # a rule needs none
         stack.callback(model.close)
-        surroundings = surroundings_for(history)
+        facts = {"model": lambda: f"I run {model.opened().file_name} on this machine."}
+        surroundings = surroundings_for(history, facts=facts)
         if problem := surroundings.home_problem():
             _notice(problem)
         library = Library(history, lambda: open_embedder(settings))

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         return f"I run {loaded[-1].file_name} on this machine." if loaded else "No model is loaded yet."
 
     keys = VoiceKeys()
-    facts = {"model": model_name, "network": lambda: sandbox.status().statement}
+    facts = {"model": model_name}
     ringing = Ringing(history, facts, choosing(settings))
     ringing.start()
     library = Library(history, lambda: open_embedder(config.load(paths.settings_file()))).watch()

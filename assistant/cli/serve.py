@@ -28,7 +28,6 @@ def run(options: argparse.Namespace) -> int:
     from assistant.engines import LanguageModel
     from assistant.errors import AssistantError
     from assistant.history import open_history
-    from assistant.privacy import sandbox
     from assistant.ringing import Ringing
     from assistant.tools.opening import choosing
 
@@ -49,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         def model_name() -> str:
             return f"I run {loaded[0].file_name} on this machine." if loaded else "No model is loaded."
 
-        facts = {"model": model_name, "network": lambda: sandbox.status().statement}
+        facts = {"model": model_name}
         ringing = Ringing(history, facts, choosing(settings))
         stack.callback(ringing.close)
 

@@ -110,15 +110,10 @@ def _conversation(
     from assistant.conversation import Conversation
     from assistant.documents.library import Library
     from assistant.oneshot import sampling
-    from assistant.privacy import sandbox
     from assistant.ringing import Ringing
     from assistant.session import Chat
 
-    facts = {
-        "model": lambda: f"I run {model.file_name} on this machine.",
-        "network": lambda: sandbox.status().statement,
-    }
-    ringing = Ringing(history, facts)
+    ringing = Ringing(history, {"model": lambda: f"I run {model.file_name} on this machine."})
     stack.callback(ringing.close)
     chat = Chat(Conversation(system=settings.system), history, sampling(settings))
     chat.router = ringing.router(history)

@@ -28,14 +28,15 @@ class LateModel:
         return self._model.n_context if self._model else 0
 
     def stream(self, prompt: Prompt, turn: Turn) -> Iterator[str]:
-        yield from self._opened().stream(prompt, turn)
+        yield from self.opened().stream(prompt, turn)
 
     def score(self, prompt: Prompt, candidates: Sequence[str]) -> list[float]:
         """See LlamaModel.score; all alike where the model cannot tell."""
-        model = self._opened()
+        model = self.opened()
         return model.score(prompt, candidates) if isinstance(model, Scorer) else [0.0] * len(candidates)
 
-    def _opened(self) -> LanguageModel:
+    def opened(self) -> LanguageModel:
+        """The model itself. Raises what opening raises."""
         if self._model is None:
             self._model = self._open()
         return self._model

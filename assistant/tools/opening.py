@@ -68,6 +68,7 @@ def surroundings_for(
     )
     if home is None and (real := real_home(records)) is not None:
         surroundings.home, surroundings.take_back = real.home, real.take_back
+        surroundings.facts = {**surroundings.facts, "gateway": lambda: start.running.address if start.running else "it"}
         surroundings.change_home = lambda changes: real.change(
             changes, lambda was: records.note(REAL_DEVICE, was.entity.id, was)
         )

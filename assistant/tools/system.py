@@ -9,6 +9,7 @@ import msgspec
 import psutil
 
 from assistant import paths
+from assistant.privacy import sandbox
 from assistant.tools import Nothing, Outcome, Surroundings, Tool, ToolError, read_only
 from assistant.tools.timekeeping import spoken_s
 
@@ -51,16 +52,21 @@ def processor(arguments: Nothing, surroundings: Surroundings) -> Outcome:
 
 
 def model(arguments: Nothing, surroundings: Surroundings) -> Outcome:
-    return Outcome(_fact("model", surroundings, "No model is loaded here."))
+    told = surroundings.facts.get("model")
+    return Outcome(told() if told else "No model is loaded here.")
 
 
 def network(arguments: Nothing, surroundings: Surroundings) -> Outcome:
-    return Outcome(_fact("network", surroundings, "I cannot tell how the network is locked here."))
-
-
-def _fact(name: str, surroundings: Surroundings, otherwise: str) -> str:
-    told = surroundings.facts.get(name)
-    return told() if told else otherwise
+    """What the kernel reports now, in words."""
+    lock = sandbox.status()
+    stays = "What you say and what I answer stays on this computer."
+    if lock.locked:
+        said = f"I am offline: the kernel refuses every network connection of this program. {stays}"
+    else:
+        said = f"I open no connections, but nothing enforces that here: the network lock is {lock.statement}."
+    if gateway := surroundings.facts.get("gateway"):
+        said += f" Only the process that speaks to your home may connect, and only to {gateway()}."
+    return Outcome(said, {"locked": lock.locked})
 
 
 def needs_network(arguments: Topic, surroundings: Surroundings) -> Outcome:
