@@ -5,9 +5,9 @@ its inputs, rounding W to W' raises the KL divergence by about 1/2 sum_ij H_i E[
 calibration text (statistics.py) therefore scores every tensor in every format without running the model again. `scan`
 checks the prediction by measurement: optimum.quanto quantises one kind of layer at a time and the KL is measured.
 
-The knapsack: on each tensor's lower convex hull of (price, cost), buy the steps of best gain per price until the
-budget of bytes is spent. The price is bytes; where the plan would decode too slowly, time is added to it, more and
-more until the plan is fast enough. Time is measured, not derived from bytes: formats that the CPU repacks are cheap.
+The knapsack: on each tensor's lower convex hull of (price, cost), buy the steps of best gain per price that the budgets
+of bytes and of time allow. The price is bytes plus time times a pressure; of many pressures the best plan is kept.
+Time is measured, not derived from bytes: formats that the CPU repacks are cheap.
 """
 
 from __future__ import annotations
@@ -75,17 +75,22 @@ def choose(
     choices: Mapping[str, Sequence[Choice]], budget_bytes: float, budget_time: float = math.inf
 ) -> dict[str, Choice]:
     """The plan of least cost within the budgets. Raises UsageError when there is none."""
-    for pressure in _PRESSURES:
-        plan = _within_bytes(choices, budget_bytes, pressure)
-        if total_time(plan) <= budget_time:
-            return plan
-    raise UsageError("no plan of these formats decodes so fast: ask for less, or allow formats that the CPU repacks")
+    plans = [_affordable(choices, budget_bytes, budget_time, pressure) for pressure in _PRESSURES]
+    fast = [plan for plan in plans if total_time(plan) <= budget_time]
+    if not fast:
+        raise UsageError(
+            "no plan of these formats decodes so fast: ask for less, or allow formats that the CPU repacks"
+        )
+    return min(fast, key=total_cost)
 
 
-def _within_bytes(choices: Mapping[str, Sequence[Choice]], budget_bytes: float, pressure: float) -> dict[str, Choice]:
+def _affordable(
+    choices: Mapping[str, Sequence[Choice]], budget_bytes: float, budget_time: float, pressure: float
+) -> dict[str, Choice]:
     hulls = {name: _hull(options, pressure) for name, options in choices.items()}
     plan = {name: hull[0] for name, hull in hulls.items()}
     left = budget_bytes - sum(choice.n_bytes for choice in plan.values())
+    left_time = budget_time - total_time(plan)
     if left < 0:
         raise UsageError(f"the smallest formats need {-left / 1e6:.1f} MB more than the budget")
     steps = [
@@ -95,9 +100,10 @@ def _within_bytes(choices: Mapping[str, Sequence[Choice]], budget_bytes: float, 
     ]
     for _, name, position in sorted(steps, key=lambda step: -step[0]):
         low, high = hulls[name][position], hulls[name][position + 1]
-        if plan[name] is low and high.n_bytes - low.n_bytes <= left:
+        more, longer = high.n_bytes - low.n_bytes, high.time - low.time
+        if plan[name] is low and more <= left and longer <= max(left_time, 0):
             plan[name] = high
-            left -= high.n_bytes - low.n_bytes
+            left, left_time = left - more, left_time - longer
     return plan
 
 
