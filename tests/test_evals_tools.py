@@ -11,7 +11,7 @@ import pytest
 from assistant.errors import UsageError
 from assistant.tools.functions import Function
 from evals import __main__ as evals
-from evals import tools, tools_intents, tools_quantities
+from evals import tools, tools_functions, tools_intents, tools_quantities
 from evals.task import Options
 from evals.tools import Tools
 from evals.tools_rival import MAX_TOKENS, Rival, _bounded
@@ -187,3 +187,16 @@ def test_what_theirs_writes_has_an_end() -> None:
     create("prompt", max_tokens=20)
     create("prompt")
     assert [fields["max_tokens"] for fields in asked] == [MAX_TOKENS, 20, MAX_TOKENS]
+
+
+def test_no_row_that_prompts_were_chosen_on_is_measured(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    kinds = [kind for of in tools_functions.CATEGORIES.values() for kind in of]
+    lines = [json.dumps({"id": f"{kind}_{n}", "cat": kind}) for kind in kinds for n in range(40)]
+    (tmp_path / "tools" / "bfcl.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    for category, of in tools_functions.CATEGORIES.items():
+        picked = tools_functions.sample(tmp_path, category, 1000, seed=1)
+        assert {r["cat"] for r in picked} == set(of)
+        assert 20 < len(picked) < 60  # of 80: half of them, give or take
+        assert not any(tools_functions.for_development(r["id"]) for r in picked)
+        assert picked == tools_functions.sample(tmp_path, category, 1000, seed=1)
