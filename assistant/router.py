@@ -127,11 +127,17 @@ class Router:
 
     def _by_rules(self, text: str, area: str) -> list[list[Call]]:
         """All meanings of the text, or where it has none of the text in other words, or what was told about it."""
+
+        def calls_of(part: str) -> list[Call]:
+            return next(iter(self._by_rule(part, area)), [])
+
         if meant := as_meant(text, self.surroundings.clock()):
+            if both := with_words(meant, calls_of):
+                return [both]
             found = self._by_rule(meant, area)
             if found and all(call.confidence >= KNOWN for call in found[0]):
                 return found
-        if both := with_words(text, lambda part: next(iter(self._by_rule(part, area)), [])):
+        if both := with_words(text, calls_of):
             return [both]
         if found := self._by_rule(text, area):
             return found

@@ -54,6 +54,7 @@ def test_what_is_not_taken_back(text: str) -> None:
     ("text", "tools", "words"),
     [
         ("set a timer for 5 minutes and tell me a joke", "timer.start", "tell me a joke"),
+        ("set a timer for 5, no wait, ten minutes and tell me a joke", "timer.start", "tell me a joke"),
         ("tell me a joke and set a timer for 7 minutes", "timer.start", "tell me a joke"),
         ("turn on the kitchen light and write me a poem about rain and snow", "home.turn_on",
          "write me a poem about rain and snow"),
