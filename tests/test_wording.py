@@ -23,6 +23,8 @@ def bench() -> Bench:
     ("text", "tool", "arguments"),
     [
         ("trun on the kithcen light", "home.turn_on", {"name": "Kitchen Light"}),
+        ("turn the bedroom to 20 degrees", "home.temperature", {"area": "bedroom", "temperature": "20"}),
+        ("is anything unlocked", "home.state", {"domain": "lock", "state": "unlocked", "response": "any"}),
         ("turn of the kitchen light", "home.turn_off", {"name": "Kitchen Light"}),
         ("please leave the front door locked", "home.turn_on", {"name": "Front Door"}),
         ("make sure the garage is closed", "home.turn_off", {"device_class": "garage"}),

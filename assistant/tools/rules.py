@@ -108,10 +108,13 @@ _WHOLE_HOUSE: Final[dict[str, Arguments]] = {
     },
     "off": {"domain": ["light", "fan", "media_player", "switch"], "state": "off"},
 }
+_OPPOSITE: Final = {"unlocked": "locked", "open": "closed", "on": "off"}
 
 
 def _whole_house(asked: Asked, match: re.Match[str]) -> Arguments:
     state = match["state"].casefold().replace("shut", "closed")
+    if state in _OPPOSITE:  # "is anything on"
+        return {**_WHOLE_HOUSE[_OPPOSITE[state]], "state": state, "response": "any"}
     return {**_WHOLE_HOUSE[state], "response": "all"}
 
 

@@ -37,6 +37,7 @@ _REWORDED: Final = tuple(
          r"set \1 volume to \2 percent"),
         (r"^(?:put|set) (?:the |my )?(.+?) (?:on|to|at) (\d{1,3})$", r"set \1 to \2%"),
         (r"^turn (?:the |my )?(.+?) (?:up|down) to (\d+.*)$", r"set \1 to \2"),
+        (r"^turn (?:the |my )?(.+?) to (\d+ ?(?:degrees|°|%|percent).*)$", r"set \1 to \2"),
         (r"^(.+?) (?:to |at )?half(?:way|[ -]way)(?: (?:open|up|down|closed))?$", r"set \1 to 50%"),
     )
 )  # fmt: skip
