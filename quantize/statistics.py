@@ -134,10 +134,10 @@ class _Watch:
 
     def _linear(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
-            x = args[0][0]
-            self._add("square", name, x.detach().square().sum(0))
-            self.kept.setdefault(name, []).append(x.detach()[:: max(1, len(x) // self.per_sample)].clone())
-            args[0].register_hook(lambda g: self._add("taylor", name, (x.detach() * g[0]).abs().sum(0)))  # type: ignore[no-untyped-call]
+            x = args[0][0].detach()  # with its graph, the hook below would keep itself alive, and 400 MB a sample
+            self._add("square", name, x.square().sum(0))
+            self.kept.setdefault(name, []).append(x[:: max(1, len(x) // self.per_sample)].clone())
+            args[0].register_hook(lambda g: self._add("taylor", name, (x * g[0]).abs().sum(0)))  # type: ignore[no-untyped-call]
             output.register_hook(lambda g: self._add("fisher", name, g[0].square().sum(0)))  # type: ignore[no-untyped-call]
 
         return hook

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,6 +190,20 @@ def test_the_curvature_of_a_tied_embedding_is_that_of_both_its_uses(tiny: Path, 
     found = embedding_curvature(model, samples, "float32", seed=5)
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.max()))
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
+
+
+def test_statistics_let_go_of_every_activation(tiny: Path, samples: torch.Tensor) -> None:
+    """A hook that holds a tensor with its graph keeps itself alive: gigabytes a pass on a real model."""
+    model = load_source(tiny).eval()
+    seen: list[weakref.ref[torch.Tensor]] = []
+    layers = [*block_linears(model).values()]
+    handles = [m.register_forward_hook(lambda m, args, out: seen.append(weakref.ref(args[0]))) for m in layers]
+    gather(model, samples)
+    for handle in handles:
+        handle.remove()
+    gc.collect()
+    assert len(seen) == len(layers) * len(samples)
+    assert [found for ref in seen if (found := ref()) is not None] == []
 
 
 def test_statistics_survive_a_round_trip_and_name_the_importance_matrix(statistics: Statistics, tmp_path: Path) -> None:
