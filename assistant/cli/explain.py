@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from assistant.errors import EXIT_OK
+from assistant.errors import EXIT_OK, AssistantError
 
 if TYPE_CHECKING:
     from assistant.documents.library import Consultation
@@ -78,11 +78,16 @@ def _consulted(text: str) -> Consultation | None:
     from assistant import paths
     from assistant.cli.documents import library_of_this_home
     from assistant.history.opening import DOCUMENTS
+    from assistant.text import safe
 
     if not (paths.history_folder() / DOCUMENTS).exists():
         return None
-    with library_of_this_home() as library:
-        found = library.consult(text)
+    try:
+        with library_of_this_home() as library:
+            found = library.consult(text)
+    except AssistantError as error:  # no passphrase in a script: the decision is told all the same
+        print(f"assistant: your documents were not looked at: {safe(str(error))}", file=sys.stderr)
+        return None
     return found if found and found.passages else None
 
 
