@@ -98,6 +98,7 @@ class Chat:
             chooser = _Unless(lambda: self._surely_in_documents(words), chooser)
         decision = self.router.decide(words, chooser)
         if decision.calls:
+            self.consulted = None  # looked at for the choice, and not used
             self.acted = self.router.act(decision, self.confirm)
         return self.acted
 

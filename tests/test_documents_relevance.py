@@ -148,5 +148,7 @@ def test_a_question_that_the_documents_surely_answer_is_not_put_to_the_choice_of
     said, _ = asked(manual, fake_model, "When must the boiler be serviced each year?", calendar)
     assert said.startswith("once a year")
     assert calendar.asked == 0
-    asked(manual, fake_model, "When is the cinema open?", calendar)
+    _, chat = asked(manual, fake_model, "When is the cinema open?", calendar)
     assert calendar.asked == 1
+    assert chat.acted is not None
+    assert chat.consulted is None
