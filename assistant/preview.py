@@ -36,6 +36,7 @@ class Preview:
         self._draft: Future[str] | None = None
         self._began = self._due = 0
         self._reading = Turn()
+        self._read: Future[None] | None = None
 
     def begin(self, now: int) -> None:
         """Somebody has begun to speak."""
@@ -56,8 +57,10 @@ class Preview:
         if not text:
             return ""
         self._reading.cancel()
+        if self._read is not None and self._read.done():
+            self._read.result()  # what went wrong unforeseen is not lost in a thread
         self._reading = Turn()
-        self._threads.submit(rehearse, self._chat, self._engines.model, self._reading, text)
+        self._read = self._threads.submit(rehearse, self._chat, self._engines.model, self._reading, text)
         return f"{text}…"
 
     def stop(self) -> None:

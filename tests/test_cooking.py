@@ -55,6 +55,10 @@ def test_unknown_ingredients_and_units_that_measure_something_else_are_refused()
         cooking.convert(Fraction(1), "mile", "flour", "gram")
 
 
+def test_an_amount_below_zero_is_refused() -> None:
+    assert "no amount below zero" in Bench().say("-2 cups of flour in grams")
+
+
 def test_every_other_name_leads_to_an_ingredient_that_is_weighed() -> None:
     grams, others = cooking._tables()
     assert set(others.values()) <= set(grams)

@@ -70,6 +70,8 @@ def run(arguments: Measure, surroundings: Surroundings) -> Outcome:
         value = Fraction(arguments.value)
     except (ValueError, ZeroDivisionError):
         raise ToolError(f"{arguments.value!r} is no number") from None
+    if value < 0:
+        raise ToolError(f"there is no amount below zero: {arguments.value} {arguments.unit}")
     result = convert(value, arguments.unit, arguments.ingredient, arguments.to)
     told = shown(Fraction(f"{float(result):{'.3g' if result >= 100 else '.2g'}}"))  # how it is packed changes it more
     said = shown(value) if len(shown(value)) < 6 else str(value)  # 2/3, not 0.666

@@ -220,7 +220,9 @@ def rules() -> tuple[Rule, ...]:
     return tuple(
         Rule(
             row["tool"],
-            re.compile(row["pattern"].replace("{LIST}", _LIST), re.IGNORECASE),
+            re.compile(
+                row["pattern"].replace("{LIST}", _LIST).replace("{KITCHEN}", rules_of_cooking.UNITS), re.IGNORECASE
+            ),
             _MAKERS[row.get("make", "none")],
         )
         for row in table["rules"]

@@ -9,6 +9,10 @@ from assistant.tools import cooking, units
 from assistant.tools.asked import Arguments, Asked
 from assistant.tools.quantities import find
 
+UNITS: Final = (  # {KITCHEN} in the rules
+    r"(?:cups?|tablespoons?|tbsp|teaspoons?|tsp|grams?|g|kg|kilos?|kilograms?|fl oz|fluid ounces?|ounces?|oz|pounds?"
+    r"|lbs?|ml|millilit(?:er|re)s?|lit(?:er|re)s?|dl|sticks?)"
+)
 _PART_OF_A: Final = {"half": "1/2", "third": "1/3", "quarter": "1/4", "two thirds": "2/3", "three quarters": "3/4"}
 _PART: Final = re.compile(r"^(?:an? )?(half|third|quarter|two thirds|three quarters)(?: of)? an? ", re.IGNORECASE)
 _UNIT: Final = re.compile(r"(?:fl(?:uid)?\.? )?[a-z]+$", re.IGNORECASE)

@@ -63,7 +63,10 @@ def network(arguments: Nothing, surroundings: Surroundings) -> Outcome:
     if lock.locked:
         said = f"I am offline: the kernel refuses every network connection of this program. {stays}"
     else:
-        said = f"I open no connections, but nothing enforces that here: the network lock is {lock.statement}."
+        said = (
+            f"I open no connections, but nothing enforces that here: the network lock is {lock.statement}. "
+            "`assistant doctor` tells more."
+        )
     if gateway := surroundings.facts.get("gateway"):
         said += f" Only the process that speaks to your home may connect, and only to {gateway()}."
     return Outcome(said, {"locked": lock.locked})
