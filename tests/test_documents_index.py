@@ -113,7 +113,8 @@ def test_found_by_stems_of_words_with_heading(store: DocumentStore) -> None:
     "question", ['"', "NEAR(a b)", "AND OR NOT", "*", "a" * 5000, "'; DROP TABLE chunks", "", "日本"]
 )
 def test_no_question_is_a_syntax_error(store: DocumentStore, question: str) -> None:
-    assert search(store, question).hits == () or search(store, question).hits
+    found = search(store, question)  # raises nothing
+    assert len({hit.chunk.row for hit in found.hits}) == len(found.hits) <= 3
 
 
 def test_meaning_and_words_together(store: DocumentStore) -> None:
@@ -374,6 +375,12 @@ def test_from_the_command_line(assistant_home: Path, folder: Path) -> None:
     assert run(assistant_home, "ask", "what about giraffes?").stdout == "Your documents do not say.\n"
     explained = json.loads(run(assistant_home, "explain", "what is the pressure of my boiler", "--json").stdout)
     assert explained["documents"]["place"] == "papers/boiler.md, Boiler"
+    keys = assistant_home / "history" / "keys"
+    keys.rename(keys.with_name("kept"))  # nothing opens the documents now, as in a script without the passphrase
+    keyless = run(assistant_home, "explain", "what is the pressure of my boiler", "--json")
+    assert json.loads(keyless.stdout)["documents"] is None
+    assert "your documents were not looked at: " in keyless.stderr
+    keys.with_name("kept").rename(keys)
     assert run(assistant_home, "forget", "nothing.txt").returncode == 2
     assert run(assistant_home, "forget", "--all").returncode == 0
     status = json.loads(run(assistant_home, "status", "--json").stdout)
