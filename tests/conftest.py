@@ -12,9 +12,12 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    import torch
+
     from assistant.engines.context import Context
     from assistant.engines.llama import LlamaModel
     from assistant.models.store import Store
+    from quantize.statistics import Statistics
 
 import gguf_files
 from assistant.privacy import environment
@@ -167,3 +170,31 @@ def home_with_model(assistant_home: Path, model_home: Path) -> Path:
         except OSError:
             shutil.copy2(source, blobs / file.sha256)
     return assistant_home
+
+
+# -- a tiny random model, for what quantize learns and measures; such tests need its extra -----------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from quantize_tiny import write_tiny
+
+    return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def samples() -> torch.Tensor:
+    """Token ids (4, 64)."""
+    import torch
+
+    from quantize_tiny import vocabulary
+
+    return torch.randint(3, len(vocabulary()), (4, 64), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def statistics(tiny: Path, samples: torch.Tensor) -> Statistics:
+    from quantize.source import load_source
+    from quantize.statistics import gather
+
+    return gather(load_source(tiny).eval(), samples)

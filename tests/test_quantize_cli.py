@@ -15,14 +15,8 @@ import torch
 from assistant.errors import ModelMissingError, ModelRefusedError, UsageError
 from quantize.cli import main
 from quantize.llama_quantise import llama_quantise
-from quantize_tiny import write_tiny
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
 
 
 def test_evaluate_prints_the_contracts_metrics(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

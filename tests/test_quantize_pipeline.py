@@ -26,7 +26,6 @@ from quantize.grids import GRIDS
 from quantize.recipe import Recipe, Step, read_recipe
 from quantize.runner import Outcome, run_recipe
 from quantize.stages.on_grid import tensors_to_starts
-from quantize_tiny import write_tiny
 
 torch.set_num_threads(1)  # threads that spin at barriers make a busy machine slower
 
@@ -53,11 +52,6 @@ STAGES = [
 
 class Crash(BaseException):
     """Not an Exception, so that nothing in between may swallow it: the nearest thing to a kill inside one process."""
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
 
 
 @pytest.fixture(scope="module")

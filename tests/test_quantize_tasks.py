@@ -19,12 +19,6 @@ from quantize.packs import tool_rows
 from quantize.runtime import open_runtime
 from quantize.speed import measure
 from quantize.tasks import Flips, answers, compare_answers, read_items, tool_items
-from quantize_tiny import write_tiny
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
 
 
 def test_likelihoods_are_those_of_scoring_the_whole_text(tiny: Path) -> None:

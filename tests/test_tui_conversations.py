@@ -99,15 +99,20 @@ def test_conversations_are_renamed_and_deleted_only_after_a_yes() -> None:
     run(services(scripted(), history), story)
 
 
+async def asked_to_delete(chat: Chat) -> None:
+    """The question whether to delete the conversation that was changed last."""
+    await chat.press("ctrl+r")
+    await at(chat, HistoryPicker)
+    await chat.press("d")
+    await at(chat, Confirm)
+
+
 def test_a_y_of_a_text_that_was_being_written_confirms_nothing() -> None:
     history = ephemeral_history()
     stored(history, "moon", "sun")
 
     async def story(chat: Chat) -> None:
-        await chat.press("ctrl+r")
-        await at(chat, HistoryPicker)
-        await chat.press("d")
-        await at(chat, Confirm)
+        await asked_to_delete(chat)
         await chat.press("w", "h", "y")
         await chat.pilot.pause()
         assert isinstance(chat.app.screen, Confirm)
@@ -124,10 +129,7 @@ def test_a_y_that_another_letter_follows_confirms_nothing(monkeypatch: pytest.Mo
     stored(history, "moon", "sun")
 
     async def story(chat: Chat) -> None:
-        await chat.press("ctrl+r")
-        await at(chat, HistoryPicker)
-        await chat.press("d")
-        await at(chat, Confirm)
+        await asked_to_delete(chat)
         await chat.press("y")
         assert isinstance(chat.app.screen, Confirm) and chat.app.screen._yes_soon is not None
         await chat.press("e")
