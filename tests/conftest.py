@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import torch
 
     from assistant.engines.context import Context
+    from assistant.engines.hearing import Pcm
     from assistant.engines.llama import LlamaModel
+    from assistant.engines.piper import PiperVoice
     from assistant.models.store import Store
     from quantize.statistics import Statistics
 
@@ -144,6 +146,26 @@ def speech_store(model_home: Path) -> Store:
     store = Store(model_home / "models")
     _fetch_once(store, "voice-en-us-joe", "smart-turn", "whisper-base")
     return store
+
+
+@pytest.fixture(scope="module")
+def voice(speech_store: Store) -> PiperVoice:
+    from assistant.engines.piper import PiperVoice
+
+    return PiperVoice(speech_store.resolve("voice-en-us-joe").path, steady=True)
+
+
+@pytest.fixture(scope="module")
+def spoken(voice: PiperVoice) -> Pcm:
+    """voice_sounds.SENTENCE at 16 kHz."""
+    import numpy as np
+
+    from assistant.clauses import Clause
+    from assistant.turn import Turn
+    from voice_sounds import SENTENCE, at_16_khz
+
+    sounds = list(voice.say([Clause(SENTENCE, SENTENCE)], Turn()))
+    return at_16_khz(np.concatenate([s.pcm for s in sounds]), voice.rate_hz)
 
 
 @pytest.fixture(scope="session")
