@@ -329,7 +329,7 @@ FAULTS: dict[int, Fault] = {
         "silence, clicks, noise",
         "no turn",
         "test_voice_loop.py::test_noise_is_no_turn_and_the_screen_says_that_nothing_was_understood",
-        f"{_VOICE}silence_and_noise_say_nothing",
+        "test_voice_hearing.py::test_silence_and_noise_say_nothing",
     ),
     71: fault("a speaker that takes nothing", "said", f"{_PULSE}a_speaker_that_takes_no_sound_is_told"),
     # Time and the system
