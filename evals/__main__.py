@@ -59,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
         "--only", action="append", type=_regex, default=[], metavar="REGEX", help="only parts or sets with such names"
     )
     run.add_argument("--rows", type=_rows, default=0, metavar="N", help="rows of each sample, instead of the effort's")
+    run.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FILE",
+        help="keep measured rows there and go on with the others (function calling)",
+    )
     run.add_argument("--seed", type=int, help="seed of every sample that is drawn")
     run.add_argument("--out", type=Path, metavar="FILE", help="results file to append to (default: in the home folder)")
     length = run.add_mutually_exclusive_group()
@@ -127,7 +133,8 @@ def _run(options: argparse.Namespace) -> int:
     if "smoke" in options.tasks:
         effort = Effort.SMOKE
     seed = DEFAULT_SEED if options.seed is None else options.seed
-    chosen = Options(options.model, effort, options.data, seed, tuple(options.only), options.adapter, options.rows)
+    only = tuple(options.only)
+    chosen = Options(options.model, effort, options.data, seed, only, options.adapter, options.rows, options.keep)
     out = options.out or default_results_file()
     code = EXIT_OK
     for name in names:

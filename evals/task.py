@@ -36,6 +36,7 @@ class Options:
     only: tuple[str, ...] = ()  # parts of a task's work, by regular expressions found in their names; all when empty
     adapter: str = "on"  # of the model, for choosing tools: on, off, or the path of another
     rows: int = 0  # of each sample that is drawn, instead of what goes with the effort
+    keep: Path | None = None  # file of the rows that are measured, by parts that can go on where they stopped
 
     def choose(self, quick: int, default: int, full: int) -> int:
         """The number (of repetitions, tokens, ...) that goes with the effort; a smoke run takes that of a quick one."""

@@ -37,25 +37,19 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from assistant.engines import LanguageModel
 from assistant.errors import AssistantError, UsageError
-from assistant.tools.functions import FunctionCaller
-from evals import tools_documents, tools_functions, tools_intents, tools_model, tools_quantities
+from evals import tools_calling, tools_documents, tools_intents, tools_model, tools_quantities
 from evals.product import open_product, resolve
 from evals.results import Failure, Metric, from_samples
 from evals.task import Options, Outcome, Progress
 from evals.tools_homes import rows
 from evals.tools_model import share
-from evals.tools_rival import rival
 
 N_CONTEXT = 2048
-N_FUNCTIONS_CONTEXT = 4096
-N_THREADS = 1  # what is right does not depend on it, and two threads wait for each other on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,34 +164,6 @@ def _invented(options: Options, data: Path, outcome: Outcome) -> None:
     outcome.settings["documents_invented"] = {"reached_the_model": found.asked, "told": found.wrong[:60]}
 
 
-def _functions(options: Options, data: Path, outcome: Outcome) -> None:
-    """Function calling, ours beside llama-cpp-python's own: the same file and rows, at the same time, a thread each."""
-    spec = resolve(options.model)
-    tools_model.used(outcome, spec)
-    n = options.sample(4, 8, 1000)  # theirs takes half a minute a row
-    samples = {name: tools_functions.sample(data, name, n, options.seed) for name in tools_functions.CATEGORIES}
-
-    def ours(model: LanguageModel) -> dict[str, tools_functions.Called]:
-        caller = tools_functions.ours(FunctionCaller(model))
-        return {name: tools_functions.measure(picked, caller) for name, picked in samples.items()}
-
-    with (
-        open_product(spec, N_FUNCTIONS_CONTEXT, N_THREADS) as product,
-        rival(spec.path, N_THREADS) as theirs,
-        ThreadPoolExecutor(max_workers=1) as beside,
-    ):
-        made = beside.submit(ours, product.model)
-        for name, picked in samples.items():
-            called = tools_functions.measure(picked, theirs.call)
-            outcome.metrics[f"bfcl_{name}_llama_cpp_python"] = share(called.right)
-            outcome.settings[f"bfcl_{name}_llama_cpp_python_wrong"] = called.wrong[:20]
-            helped = tools_functions.measure(picked, theirs.helped)
-            outcome.metrics[f"bfcl_{name}_llama_cpp_python_helped"] = share(helped.right)
-        for name, called in made.result().items():
-            outcome.metrics[f"bfcl_{name}"] = share(called.right, better="higher")
-            outcome.settings[f"bfcl_{name}_wrong"] = called.wrong[:20]
-
-
 # what is measured -> how, and the seconds that it takes with the smallest model on two cores
 PARTS: Final[dict[str, tuple[Callable[[Options, Path, Outcome], None], float]]] = {
     "rules": (_rules, 60),
@@ -210,5 +176,5 @@ PARTS: Final[dict[str, tuple[Callable[[Options, Path, Outcome], None], float]]] 
     "product": (tools_model.injections, 120),
     "answers": (_answers, 300),
     "invented": (_invented, 100),
-    "functions": (_functions, 600),
+    "functions": (tools_calling.functions, 600),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from assistant.errors import UsageError
 from assistant.tools.functions import Function
 from evals import __main__ as evals
-from evals import tools, tools_functions, tools_intents, tools_quantities
+from evals import tools, tools_calling, tools_functions, tools_intents, tools_quantities
+from evals.kept import Kept, code_digest
 from evals.task import Options
 from evals.tools import Tools
 from evals.tools_rival import MAX_TOKENS, Rival, _bounded
@@ -200,3 +202,40 @@ def test_no_row_that_prompts_were_chosen_on_is_measured(tmp_path: Path) -> None:
         assert 20 < len(picked) < 60  # of 80: half of them, give or take
         assert not any(tools_functions.for_development(r["id"]) for r in picked)
         assert picked == tools_functions.sample(tmp_path, category, 1000, seed=1)
+
+
+def _rows(category: str, n: int) -> list[dict[str, Any]]:
+    function = {"name": "roll", "description": "roll dice", "parameters": {"type": "dict", "properties": {}}}
+    question = [[{"role": "user", "content": "roll a die"}]]
+    truth = [{"roll": {}}]
+    return [{"id": f"{category}_{k}", "question": question, "function": [function], "truth": truth} for k in range(n)]
+
+
+def test_an_interrupted_measurement_goes_on_with_the_rows_that_are_missing(tmp_path: Path) -> None:
+    samples = {"simple": _rows("simple", 2), "multiple": _rows("multiple", 1)}
+    keys, file, asked = {"ours": "ours 1"}, tmp_path / "kept.jsonl", []
+    stop = Event()
+
+    def caller(request: str, functions: object) -> tuple[str, dict[str, Any]]:
+        asked.append(request)
+        if len(asked) == 2:
+            stop.set()
+        return "roll", {}
+
+    tools_calling.measure(samples, {"ours": caller}, keys, Kept(file), stop)
+    assert len(asked) == 2
+    with file.open("a") as cut_off:
+        cut_off.write('{"key": ["ours 1", "simple')
+    tools_calling.measure(samples, {"ours": caller}, keys, Kept(file), Event())
+    assert len(asked) == 3, "what was measured is not measured again"
+    kept = Kept(file)
+    assert [kept.get("ours 1", r) for r in ("simple_0", "multiple_0", "simple_1")] == [{"right": 1.0, "wrong": []}] * 3
+    assert kept.get("ours 2", "simple_0") is None, "with other code it is"
+
+
+def test_the_digest_of_code_changes_with_it(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("1")
+    one = code_digest([tmp_path / "a.py"])
+    assert code_digest([tmp_path / "a.py"]) == one
+    (tmp_path / "a.py").write_text("2")
+    assert code_digest([tmp_path / "a.py"]) != one
