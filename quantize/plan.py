@@ -30,8 +30,9 @@ from quantize.statistics import Statistics
 from quantize.topology import Model, block_linears, topology
 
 # Time of a weight when decoding, F16 = 1, what does not depend on formats spread over all weights: SmolLM2-135M on one
-# thread of a Xeon with AVX512-VNNI, each format in all matrices and the embedding (docs/results/quantize.md). llama.cpp repacks
-# Q4_0, IQ4_NL and Q4_K; Q8_0 is read as it is, and its many bytes take less time than unpacking the fifth bits of Q5_0.
+# thread of a Xeon with AVX512-VNNI, each format in all matrices and the embedding (docs/results/quantize.md). llama.cpp
+# repacks Q4_0, IQ4_NL and Q4_K; Q8_0 is read as it is, and its many bytes take less time than unpacking the fifth bits
+# of Q5_0.
 TIME = {"F16": 1.0, "Q4_0": 0.446, "IQ4_NL": 0.453, "Q4_K": 0.446, "Q8_0": 0.667, "Q5_0": 0.637}
 # Bytes that a weight's time in F16 counts for, tried in this order.
 _PRESSURES = (0.0, *np.geomspace(0.05, 50.0, 31).tolist())
