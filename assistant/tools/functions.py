@@ -26,6 +26,7 @@ from assistant.engines import LanguageModel, Prompt, Sampling, Scorer
 from assistant.engines.grammar import MAX_DEPTH
 from assistant.tools import Tool
 from assistant.tools.given import copyable, numbers, standing, stems
+from assistant.tools.given_described import tells_codes
 from assistant.turn import Turn
 
 NONE: Final = "none"
@@ -161,7 +162,7 @@ class FunctionCaller:
         A required text that the model made up is asked for once more, as a piece of the request and nothing else.
         """
         required = set(function.required)
-        optional = [n for n in function.properties if n not in required][: MAX_PROPERTIES - len(required)]
+        optional = _spoken_of(request, function, max(0, MAX_PROPERTIES - len(required)))
         wanted = {n: of for n, of in function.properties.items() if n in required or n in optional}
         if not wanted:
             return {}
@@ -218,6 +219,18 @@ def _of_pieces(schema: Mapping[str, Any], pieces: list[str]) -> dict[str, Any] |
     return {"type": "array", "items": {"enum": pieces}, "minItems": 1, "maxItems": 4} if of_texts else None
 
 
+def _spoken_of(request: str, function: Function, limit: int) -> list[str]:
+    """The optional arguments, of too many those that the request says most of."""
+    asked, required = set(stems(request)), set(function.required)
+    optional = {n: of for n, of in function.properties.items() if n not in required}
+    said = {
+        n: len(set(stems(f"{n} {of.get('description', '')} {' '.join(map(str, of.get('enum', ())))}")) & asked)
+        for n, of in optional.items()
+    }
+    most = sorted(optional, key=lambda n: -said[n])[:limit]
+    return [n for n in optional if n in most]
+
+
 def _says(function: Function) -> str:
     return f"{function.name} {function.description} {' '.join(function.properties)}"
 
@@ -232,7 +245,8 @@ def _fillable(request: str, function: Function) -> bool:
     """Whether the request has a number, where the function requires any."""
     properties = function.properties
     numeric = [p for p in function.required if properties.get(p, {}).get("type") in ("integer", "number")]
-    free = [p for p in numeric if "default" not in properties[p] and "enum" not in properties[p]]
+    told = {p for p in numeric if "default" in properties[p] or "enum" in properties[p] or tells_codes(properties[p])}
+    free = [p for p in numeric if p not in told]
     return not free or bool(numbers(request))
 
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, Final
 
-from assistant.tools.quantities import find
+from assistant.tools.given_described import coded, dated, is_category, is_listed, is_short_form, moments
 from assistant.tools.quantities.numbers import number_at
 from assistant.tools.quantities.tokens import tokenise, word_at
 
@@ -24,21 +24,27 @@ def standing(request: str, name: str, value: Any, schema: Mapping[str, Any], req
     """What of a value for the argument `name` stands in the request; None if nothing does.
 
     Of a list the items that do, each as often as it is there; of a required one all where half of them do. Of a choice
-    the one that the request names. A share of one where the request has it in percent.
+    the one that the request names, of codes and dates what the description says that it means (given_described.py). A
+    share of one where the request has it in percent.
     """
     if (named := named_option(request, schema.get("enum", ()))) is not None:
         return named
+    if required or value is not None:
+        read = coded(request, value, schema)
+        read = dated(request, name, value, schema) if read is None else read
+        if read is not None:
+            return read
     if isinstance(value, list):
         items = schema.get("items", {})
-        if named_all := [o for o in items.get("enum", ()) if isinstance(o, str) and _whole(o, request)]:
+        if named_all := [o for o in items.get("enum", ()) if isinstance(o, str) and _named(o, request)]:
             return named_all
         kept = [v for n, v in enumerate(value) if given(request, v, items, required) and _as_often(request, value, n)]
         whole = required and len(kept) * 2 >= len(value) and not any(value.count(v) > 1 for v in value)
         return (value if whole else kept) or None
-    if not given(request, value, schema, required):
+    if not given(request, value, schema, required, name):
         return None
     if isinstance(value, str) and "enum" not in schema:
-        return _as_written(value, request)
+        return value if is_listed(value, schema) else _as_written(value, request)
     told = f"{name} {schema.get('description', '')}".casefold()
     if schema.get("type") == "number" and isinstance(value, (int, float)) and "percent" not in told:
         in_percent = re.search(rf"(?<![\d.]){re.escape(f'{value:g}')} ?(?:%|percent)", request)
@@ -48,9 +54,17 @@ def standing(request: str, name: str, value: Any, schema: Mapping[str, Any], req
 
 def named_option(request: str, options: Sequence[Any]) -> Any:
     """The one option that stands in the request word for word, the longest of several within each other; or None."""
-    words = [o for o in options if isinstance(o, str) and len(o) > 1 and _whole(o, request)]
+    words = [o for o in options if isinstance(o, str) and len(o) > 1 and _named(o, request)]
     longest = max(words, key=len, default=None)
     return longest if longest and all(w.casefold() in longest.casefold() for w in words) else None
+
+
+def _named(option: str, request: str) -> bool:
+    """Whether a choice stands in the request: a letter as written, words in the plural and without hyphens too."""
+    if len(option) == 1:
+        return re.search(rf"(?<!\w){re.escape(option)}(?!\w)", request) is not None
+    words = re.split(r"[\s_-]+", option.strip())
+    return re.search(rf"(?<!\w){'[ _-]?'.join(map(re.escape, words))}s?(?!\w)", request, re.IGNORECASE) is not None
 
 
 def _as_often(request: str, items: Sequence[Any], at: int) -> bool:
@@ -80,24 +94,42 @@ def copyable(request: str, beside: str) -> list[str]:
     return list(dict.fromkeys(p for p in pieces if p))[:MAX_PIECES]
 
 
-def given(request: str, value: Any, schema: Mapping[str, Any], required: bool) -> bool:
+def given(request: str, value: Any, schema: Mapping[str, Any], required: bool, name: str = "") -> bool:
     """Whether a value stands in the request, in whatever form. A required choice among few may be the model's own."""
     if isinstance(value, bool):
-        words = f"{schema.get('description', '')}"
-        return required or len(set(stems(words)) & set(stems(request))) >= 2
+        return required or _about(request, name, schema)
     if isinstance(value, (int, float)):
         one = value == 1 and required and bool(re.search(r"\ban?\b", request, re.IGNORECASE))
         return one or any(abs(float(n) - value) < 1e-6 for n in numbers(request)) or (required and "enum" in schema)
     if isinstance(value, str):
         if "enum" in schema:
-            return required or _stands(value, request)
-        return _stands(value, request) or _same_moment(value, request)
+            yes_or_no = {"true", "false"} <= {
+                str(o).casefold() for o in schema["enum"]
+            } and value.casefold() in _BOOLEAN
+            counted = value.isdecimal() and Fraction(value) in numbers(request)
+            return required or counted or _stands(value, request) or (yes_or_no and _about(request, name, schema))
+        if _stands(value, request) or _same_moment(value, request) or is_short_form(value, request, name, schema):
+            return True
+        return required and is_category(value, schema)
     if isinstance(value, list):
         items = schema.get("items", {})
         return bool(value) and all(given(request, v, items, required) for v in value)
     if isinstance(value, dict):
         return bool(value) or required
     return False
+
+
+_BOOLEAN: Final = frozenset({"true", "false"})
+_OF_SWITCHES: Final = frozenset(["is", "has", "allow", "includ", "enabl", "flag", "need", "should", "requir", "show"])
+
+
+def _about(request: str, name: str, schema: Mapping[str, Any]) -> bool:
+    """Whether a request speaks of what a yes or no is about: half of its name, or two words of its description."""
+    asked = set(stems(request))
+    named = set(stems(name)) - _OF_SWITCHES
+    if named and len(named & asked) * 2 >= len(named):
+        return True
+    return len(set(stems(str(schema.get("description", "")))) & asked) >= 2
 
 
 def _stands(value: str, request: str) -> bool:
@@ -110,23 +142,33 @@ def _stands(value: str, request: str) -> bool:
 
 
 def _whole(value: str, request: str) -> bool:
-    """Whether the value stands in the request, not as a part of a word."""
+    """Whether the value stands in the request, not as a part of a word; where words are not parted, anywhere."""
+    if _UNPARTED.search(value):
+        return value.strip() in request
     return re.search(rf"(?<!\w){re.escape(value.strip())}(?!\w)", request, re.IGNORECASE) is not None
 
 
+_UNPARTED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
+
+
 def _as_written(value: str, request: str) -> str:
-    """The words of the request that begin as those of the value do, one by one: "Liverly F.C." is "Liverpool F.C."."""
-    words, told = value.split(), request.split()
-    if not _whole(value, request):
+    """The words of the request that begin as those of the value do, one by one: "Liverly F.C." is "Liverpool F.C.".
+    A name that is longer than there the model knows (Philadelphia of "Philly"); a number is no beginning of a date."""
+    words, told = value.split(), [w.strip(_MARKS) for w in request.split()]
+    if not _whole(value, request) and not re.search(r"\d", value):
         for at in range(len(told) - len(words) + 1):
             piece = told[at : at + len(words)]
             if all(_head(a) == _head(b) for a, b in zip(words, piece, strict=True)):
-                return " ".join(piece).strip(".,;:!?\"'")
+                known = value[:1].isupper() and len(value) > len(" ".join(piece))
+                return value if known else " ".join(piece)
     return value
 
 
+_MARKS: Final = ".,;:!?\"'"
+
+
 def _head(word: str) -> str:
-    return word.casefold().strip(".,;:!?\"'")[:4]
+    return word.casefold().strip(_MARKS)[:4]
 
 
 def _same_moment(value: str, request: str) -> bool:
@@ -134,8 +176,8 @@ def _same_moment(value: str, request: str) -> bool:
     digits = [int(d) for d in re.findall(r"\d+", value)]
     if not digits or not re.search(r"\d[-/:.T ]\d", value):
         return False
-    found = find(request, datetime.now(), ("date", "time", "datetime"))
-    return any({f.value.at.day, f.value.at.month} <= set(digits) or f.value.at.hour in digits for f in found)
+    found = moments(request, datetime.now(), with_time=False) + moments(request, datetime.now(), with_time=True)
+    return any({at.day, at.month} <= set(digits) or (at.hour and at.hour in digits) for at in found)
 
 
 def numbers(text: str) -> list[Fraction]:
@@ -143,6 +185,7 @@ def numbers(text: str) -> list[Fraction]:
     and "1.75m" may be kelvin and metres."""
     tokens, at = tokenise(text), 0
     found = [Fraction(n.replace(",", "")) for n in _DIGITS.findall(text)]
+    found += [Fraction(n) for listed in _LISTED.findall(text) for n in listed.split(",")]
     while at < len(tokens):
         number = number_at(tokens, at)
         if number:
@@ -151,6 +194,7 @@ def numbers(text: str) -> list[Fraction]:
     return found
 
 
+_LISTED: Final = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d.])")  # "[200,300]" are two numbers, or one
 _DIGITS: Final = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\d.])\d+(?:\.\d+)?")
 
 
