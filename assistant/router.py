@@ -28,12 +28,13 @@ from assistant.tools.calls import Call, Chooser
 from assistant.tools.confirming import Confirm, Confirmation, NotConfirmed, confirmation, refuse, take_back
 from assistant.tools.corrections import as_meant
 from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
-from assistant.tools.device_words import of_garage, other_way
+from assistant.tools.device_words import as_level, of_garage, other_way
 from assistant.tools.devices_meant import on_devices
 from assistant.tools.follow_up import WHERE, answer_to_question, follow_up, is_question
 from assistant.tools.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.tools.named_timers import no_such_timer, timer_said
 from assistant.tools.notes import recalled
+from assistant.tools.other_languages import in_english
 from assistant.tools.registry import Registry, registry
 from assistant.tools.rules import plain, ruled
 from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
@@ -131,6 +132,8 @@ class Router:
         def calls_of(part: str) -> list[Call]:
             return next(iter(self._by_rule(part, area)), [])
 
+        if (english := in_english(text, self.languages)) and (found := self._by_rule(english, area)):
+            return found
         if meant := as_meant(text, self.surroundings.clock()):
             if both := with_words(meant, calls_of):
                 return [both]
@@ -270,7 +273,7 @@ class Router:
             if is_question(text):  # "is the sauna on" is no command to "is the sauna"
                 matches = [m for m in matches if m.reading < 3 or m.intent.startswith("HassGet")]
             calls = [one_meant(call, text) for match in matches if (call := call_of(match)) is not None]
-            by_sentence = [other_way(call, text, self.surroundings) for call in calls]
+            by_sentence = [as_level(other_way(c, text, self.surroundings), text, self.surroundings) for c in calls]
             if by_sentence:
                 break
         if by_rules and by_sentence and less_sure(by_sentence[0], by_rules[0]):

@@ -30,6 +30,8 @@ def state_answer(home: Home, slots: Slots, response: str = "") -> str:
     found = targets(home, "HassGetState", asked)
     if not found and "device_class" in asked:  # who asks after windows means their sensors as well as their motors
         found = targets(home, "HassGetState", {k: v for k, v in asked.items() if k != "domain"})
+    if not found and asked.get("device_class") == "door":
+        return _doors(home, asked, str(slots.get("state", "")))
     if not found:
         what = asked.get("name") or asked.get("device_class") or asked.get("domain") or "device"
         return f"There is no {what} like that."
@@ -45,6 +47,22 @@ def state_answer(home: Home, slots: Slots, response: str = "") -> str:
     if len(found) == 1:
         return f"{'Yes' if yes else 'No'}, {found[0].name}: {reading(found[0])}."
     return f"Yes, {_names(yes)}." if yes else "No."
+
+
+def _doors(home: Home, asked: Slots, wanted: str) -> str:
+    """Where no sensor tells of a door: what the locks and the doors of garages tell, and what they do not."""
+    elsewhere = {k: v for k, v in asked.items() if k not in ("device_class", "domain")}
+    near = [e for e in targets(home, "HassGetState", elsewhere) if e.domain == "lock" or e.device_class in _DOORS]
+    if not near:
+        return "There is no door like that."
+    told = "; ".join(f"{e.name}: {reading(e)}" for e in near[:MAX_NAMED])
+    unknown = " A lock does not tell whether its door is open." if any(e.domain == "lock" for e in near) else ""
+    moved = [e for e in near if e.domain != "lock" and _is(e, wanted)]
+    known = f"Yes, {_names(moved)}. " if wanted == "open" and moved else ""
+    return f"{known}{told}.{unknown}"
+
+
+_DOORS: Final = frozenset({"garage", "garage_door", "gate", "opening"})
 
 
 def temperature_answer(home: Home, slots: Slots) -> str:

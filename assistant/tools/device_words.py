@@ -28,6 +28,23 @@ def other_way(call: Call, text: str, surroundings: Surroundings) -> Call:
     return replace(call, tool="home.turn_off" if verb[1].casefold() == "open" else "home.turn_on")
 
 
+def as_level(call: Call, text: str, surroundings: Surroundings) -> Call:
+    """ "Set the fan to 3" is its third speed, not 3 %; a number above its speeds is asked about."""
+    number = call.arguments.get("percentage")
+    if call.tool != "home.fan_speed" or not isinstance(number, (int, float)) or not 0 < number <= MAX_LEVEL:
+        return call
+    if re.search(r"%|percent|prozent|百分", text, re.IGNORECASE):
+        return call
+    found = targets(surroundings.home(), "HassFanSetSpeed", {k: v for k, v in call.arguments.items() if k in WHERE})
+    step = next((float(e.attributes["percentage_step"]) for e in found if e.attributes.get("percentage_step")), 100 / 3)
+    others = {k: v for k, v in call.arguments.items() if k != "percentage"}
+    level = {"percentage": float(round(number * step))} if number * step < 101 else {}
+    return replace(call, arguments={**others, **level})
+
+
+MAX_LEVEL: Final = 10
+
+
 def of_garage(text: str, surroundings: Surroundings) -> list[Call]:
     """ "Open the garage" means its door, where this home has one."""
     match = re.fullmatch(r"(?:(open)|close|shut)(?: up)? (?:the |my |our )?garage", plain(text), re.IGNORECASE)

@@ -104,6 +104,10 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
         return Call("clock.time", {"place": m["place"]}, source="follow-up")
     if last.tool == "fact.remember" and re.fullmatch(r"forget (?:it|that)(?: again)?", words, re.I):
         return Call("undo", source="follow-up")
+    if last.tool == "fact.recall" and re.fullmatch(r"(?:forget|delete|remove) (?:it|that)(?: again)?", words, re.I):
+        return Call("fact.forget", {"text": last.arguments.get("text", "")}, source="follow-up")
+    if family == "stopwatch" and (found := _of_stopwatch(words)):
+        return found
     if family == "timer" and re.fullmatch(
         r"(?:cancel|stop|delete|remove) (?:them all|all(?: of them)?|both)", words, re.I
     ):
@@ -126,6 +130,21 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     return None
 
 
+def _of_stopwatch(words: str) -> Call | None:
+    """ "how long has it been", "stop it", "go on", "start over", after something was done with it."""
+    for tool, pattern in _STOPWATCH:
+        if re.fullmatch(pattern, words, re.IGNORECASE):
+            return Call(tool, source="follow-up")
+    return None
+
+
+_STOPWATCH: Final = (
+    ("stopwatch.read", r"how (?:long|much time)(?: has it been| is it| was it| now| so far)?|(?:and )?now|time|lap"),
+    ("stopwatch.stop", r"stop(?: it| that)?|pause(?: it)?|done|finished"),
+    ("stopwatch.start", r"(?:start|resume|continue)(?: it)?(?: again)?|go on"),
+    ("stopwatch.restart", r"restart(?: it)?|start over"),
+    ("stopwatch.reset", r"reset(?: it)?|(?:delete|clear|cancel) (?:it|that)"),
+)
 _SWITCHING: Final = r"(?:turn|switch) (?:it |them |that )?(?:all )?(on|off)(?: it| them| that)?(?: again)?"
 _REST_OF_SUM: Final = (
     r"(?:and |then |now |that )*(?P<sign>plus|minus|times|multiplied by|divided by|to the power of|[-+*/^×÷]) ?"

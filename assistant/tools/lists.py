@@ -101,6 +101,31 @@ def _on(kept: ListOf, text: str, done_too: bool) -> Item | None:
     )
 
 
+class Moved(msgspec.Struct, frozen=True):
+    """`source` is the list it is taken from; where none is named, whatever list it is on."""
+
+    item: Words = ""
+    name: Words = ""
+    source: Words = ""
+
+
+def move(arguments: Moved, surroundings: Surroundings) -> Outcome:
+    """From one list to another. Raises ToolError where it is on none."""
+    target = _list(arguments.name, surroundings)
+    lists = surroundings.records.all(KIND, ListOf).values()
+    sources = [_list(arguments.source, surroundings)] if arguments.source else list(lists)
+    where = next(
+        (kept for kept in sources if key(kept.name) != key(target.name) and _on(kept, arguments.item, False)), None
+    )
+    item = _on(where, arguments.item, False) if where else None
+    if where is None or item is None:
+        on = f"the {sources[0].name} list" if arguments.source else "any other list"
+        raise ToolError(f"There is no {arguments.item} on {on}.")
+    _save(ListOf(where.name, [i for i in where.items if i is not item]), surroundings)
+    _save(ListOf(target.name, [*target.items, item]), surroundings)
+    return Outcome(f"Moved {item.text} from the {where.name} list to the {target.name} list.")
+
+
 def has(arguments: OnList, surroundings: Surroundings) -> Outcome:
     """Whether something is on a list."""
     if not arguments.item.strip():
@@ -215,6 +240,8 @@ TOOLS: Final = (
     Tool("list.add", "put something on a list", OnList, add, examples=("add milk to the shopping list",)),
     Tool("list.complete", "tick something off on a list", OnList, complete, examples=("check off milk",)),
     Tool("list.remove", "take something off a list", OnList, remove, examples=("remove milk from my list",)),
+    Tool("list.move", "move something to another list", Moved, move,
+         examples=("move milk to the hardware list",), by_model=False),
     Tool("list.read", "read a list", Named, read, read_only, ("what is on my shopping list",)),
     Tool("list.has", "tell whether something is on a list", OnList, has, read_only,
          ("is milk on my shopping list",)),

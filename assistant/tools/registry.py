@@ -23,6 +23,7 @@ from assistant.tools import ENTRY_POINTS, Level, Missing, Outcome, Surroundings,
 BUILT_IN: Final = (
     "timers",
     "what_rings",
+    "stopwatch",
     "alarms",
     "calculator",
     "chance",

@@ -156,6 +156,12 @@ def _fact(asked: Asked, match: re.Match[str]) -> Arguments | None:
 
 _LIST: Final = r"(?:my |the |our )?(?P<name>[\w' -]+?)(?: to-?do)? list"
 
+_PIECES: Final = {
+    "{LIST}": _LIST,
+    "{FROM}": r"(?:my |the |our )?(?P<source>[\w' -]+?)(?: to-?do)?(?: list)?",
+    "{KITCHEN}": rules_of_cooking.UNITS,
+}
+
 _MAKERS: Final[dict[str, Build]] = {
     "none": _none,
     "everything": _everything,
@@ -213,6 +219,12 @@ _MAKERS: Final[dict[str, Build]] = {
 }
 
 
+def _whole(pattern: str) -> str:
+    for piece, instead in _PIECES.items():
+        pattern = pattern.replace(piece, instead)
+    return pattern
+
+
 @cache
 def rules() -> tuple[Rule, ...]:
     """The rules of rules_en.toml, in order."""
@@ -220,9 +232,7 @@ def rules() -> tuple[Rule, ...]:
     return tuple(
         Rule(
             row["tool"],
-            re.compile(
-                row["pattern"].replace("{LIST}", _LIST).replace("{KITCHEN}", rules_of_cooking.UNITS), re.IGNORECASE
-            ),
+            re.compile(_whole(row["pattern"]), re.IGNORECASE),
             _MAKERS[row.get("make", "none")],
         )
         for row in table["rules"]

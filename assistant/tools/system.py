@@ -101,6 +101,14 @@ def no_such_time(arguments: NoTime, surroundings: Surroundings) -> Outcome:
     raise ToolError(f"There is no {arguments.time}, so nothing was set.")
 
 
+class Percent(msgspec.Struct, frozen=True):
+    percent: int = 0
+
+
+def too_much(arguments: Percent, surroundings: Surroundings) -> Outcome:
+    raise ToolError(f"{arguments.percent} % there is not: 100 % is the most, so nothing was done.")
+
+
 def help_text(arguments: Nothing, surroundings: Surroundings) -> Outcome:
     return Outcome(
         "Ask me anything, or tell me: set a timer for 10 minutes; wake me at 7; remind me to call mum tomorrow at 5; "
@@ -128,5 +136,7 @@ TOOLS: Final = (
          read_only, ("turn on the light every morning",), by_model=False),
     Tool("system.no_such_time", "a length below zero, or a time that does not exist", NoTime, no_such_time, read_only,
          ("set a timer for -5 minutes",), by_model=False),
+    Tool("system.too_much", "more than 100 %", Percent, too_much, read_only, ("set the light to 150 %",),
+         by_model=False),
     Tool("help", "tell what the assistant can do", Nothing, help_text, read_only, ("what can you do",)),
 )  # fmt: skip

@@ -38,6 +38,8 @@ _REWORDED: Final = tuple(
         (r"^(?:put|set) (?:the |my )?(.+?) (?:on|to|at) (\d{1,3})$", r"set \1 to \2%"),
         (r"^turn (?:the |my )?(.+?) (?:up|down) to (\d+.*)$", r"set \1 to \2"),
         (r"^turn (?:the |my )?(.+?) to (\d+ ?(?:degrees|°|%|percent).*)$", r"set \1 to \2"),
+        (r"^(?:set|put|turn) (.*\bfan) (?:to|on|at) (?:speed|level|setting|stage) (\d)$", r"set \1 to \2"),
+        (r"^what(?:'s| is)(?: still)? (open|on|unlocked)$", r"is anything \1"),
         (r"^(.+?) (?:to |at )?half(?:way|[ -]way)(?: (?:open|up|down|closed))?$", r"set \1 to 50%"),
     )
 )  # fmt: skip

@@ -1,0 +1,83 @@
+"""Requests that were answered wrongly or left to the model: speeds of fans, doors, more than 100 %, moving items."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tool_bench import Bench
+
+
+def test_a_bare_number_is_a_speed_of_the_fan_and_a_percent_is_one() -> None:
+    bench = Bench()
+    for said, percentage in (
+        ("set the fan to 3", 100),
+        ("set the living room fan to 1", 33),
+        ("set the fan to speed 2", 67),
+        ("set the fan to 3%", 3),
+        ("set the living room fan to 50", 50),
+    ):
+        call = bench.decide(said).calls[0]
+        assert (call.tool, call.arguments["percentage"]) == ("home.fan_speed", percentage), said
+    assert bench.say("set the fan to 8") == "What percentage?"
+    assert bench.state("fan.living_room") == "off"
+
+
+def test_a_fan_that_tells_its_steps_has_as_many_speeds() -> None:
+    bench = Bench()
+    fan = bench.surroundings.home().entity("fan.living_room")
+    assert fan is not None
+    bench.surroundings.change_home({fan.id: replace(fan, attributes={**fan.attributes, "percentage_step": 20})})
+    assert bench.decide("set the fan to 4").calls[0].arguments["percentage"] == 80
+
+
+@pytest.mark.parametrize(
+    "said", ["set brightness to 150 percent", "set the kitchen light to 150%", "open the blinds to 200 percent"]
+)
+def test_more_than_a_hundred_percent_is_told_and_nothing_is_done(said: str) -> None:
+    bench = Bench()
+    assert "100 % is the most, so nothing was done" in bench.say(said)
+    assert bench.state("light.kitchen") == "off"
+    assert bench.say("undo") == "There is nothing to undo."
+
+
+def test_doors_without_a_sensor_are_told_by_what_is_known_of_them() -> None:
+    bench = Bench()
+    bench.yes = True
+    told = bench.say("are any doors open")
+    assert "Front Door: locked" in told and "Garage Door: closed" in told and "does not tell" in told
+    bench.say("open the garage door")
+    assert bench.say("are any doors open").startswith("Yes, Garage Door. ")
+    assert not bench.say("are the doors closed").startswith("Yes")
+
+
+def test_an_item_is_moved_from_one_list_to_another_and_back() -> None:
+    bench = Bench()
+    bench.say("add milk and nails to the shopping list")
+    assert bench.say("move nails to the hardware list") == "Moved nails from the shopping list to the hardware list."
+    assert bench.say("what's on the shopping list") == "- milk"
+    assert bench.say("what's on the hardware list") == "- nails"
+    bench.say("undo")
+    assert bench.say("what's on the shopping list") == "- milk\n- nails"
+    assert bench.say("move glue to the hardware list") == "There is no glue on any other list."
+    assert (
+        bench.say("move glue from the shopping list to the hardware list") == "There is no glue on the shopping list."
+    )
+    assert bench.decide("move the dentist appointment to Friday at 3").calls[0].tool == "event.change"
+
+
+def test_a_fact_that_was_told_is_forgotten_after_a_confirmation() -> None:
+    bench = Bench()
+    bench.say("remember that my bike size is 56")
+    bench.say("what is my bike size")
+    assert "needs your confirmation" in bench.say("forget that")
+    bench.yes = True
+    bench.say("what is my bike size")
+    assert bench.say("forget that") == "Deleted the fact: my bike size is 56"
+
+
+@pytest.mark.parametrize("said", ["what's on for the next month", "what do i have in the next two weeks"])
+def test_the_calendar_is_asked_for_longer_stretches_too(said: str) -> None:
+    call = Bench().decide(said).calls[0]
+    assert call.tool == "event.show" and call.arguments["when"]

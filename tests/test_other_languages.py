@@ -1,0 +1,67 @@
+"""What is said in German and Chinese beside the templates, and what stays as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from assistant.tools.other_languages import in_english
+from tool_bench import Bench
+
+
+@pytest.mark.parametrize(
+    ("said", "english"),
+    [
+        ("weck mich um 7", "wake me at 7"),
+        ("Wecke mich bitte morgen um halb sieben auf", "wake me tomorrow at 6:30"),
+        ("weck mich um Viertel nach 7", "wake me at 7:15"),
+        ("weck mich Viertel vor acht", "wake me at 7:45"),
+        ("weck mich in einer halben Stunde", "wake me in 30 minutes"),
+        ("weck mich um halb eins", "wake me at 12:30"),
+        ("stell einen Wecker auf 7 Uhr", "set an alarm at 7:00"),
+        ("stelle mir den Wecker auf 6 Uhr 45", "set an alarm at 6:45"),
+        ("Wecker um sieben", "set an alarm at 7"),
+        ("lösche alle Wecker", "cancel all alarms"),
+        ("brich den Timer ab", "cancel the timer"),
+        ("Wie viel Zeit bleibt noch?", "how much time is left"),
+        ("erinnere mich in 10 Minuten an die Wäsche", "remind me in 10 minutes about die Wäsche"),
+        ("erinnere mich an den Müll morgen um 8", "remind me tomorrow at 8 about den Müll"),
+        ("erinnere mich heute Abend daran, Mama anzurufen", "remind me this evening about Mama anzurufen"),
+        ("was steht auf der Einkaufsliste", "what is on the shopping list"),
+        ("setz Milch, Eier und Brot auf die Einkaufsliste", "add Milch, Eier and Brot to the shopping list"),
+        ("was ist 3,5 mal 12", "what is 3.5 times 12"),
+        ("wie viel ist 20 Prozent von 80", "what is 20 percent of 80"),
+        ("mach das rückgängig", "undo"),
+        ("weck mich, wenn es regnet", None),  # words that are not known: nobody guesses a time
+        ("was ist die Hauptstadt von Peru", None),
+        ("weck mich nicht um 7", None),
+        ("wake me at 7", None),
+    ],
+)
+def test_german_is_put_into_the_english_that_rules_know(said: str, english: str | None) -> None:
+    assert in_english(said, ("de", "en")) == english
+    assert in_english(said, ("en",)) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "english"),
+    [
+        ("设置一个十分钟的定时器", "set a timer for 10 minutes"),
+        ("请暂停计时器", "pause the timer"),
+        ("还剩多少时间？", "how much time is left"),
+        ("明天早上7点半叫我起床", "wake me tomorrow at 7:30 am"),
+        ("设一个6点45分的闹钟", "wake me at 6:45"),
+        ("把牛奶添加到我的购物清单", "add 牛奶 to the shopping list"),
+        ("今天天气怎么样", None),
+    ],
+)
+def test_chinese_is_put_into_the_english_that_rules_know(said: str, english: str | None) -> None:
+    assert in_english(said, ("zh-CN", "en")) == english
+
+
+def test_a_german_alarm_and_timer_from_setting_to_cancelling() -> None:
+    bench = Bench()
+    bench.router.languages = ("de", "en")
+    assert bench.say("weck mich morgen um halb 7") == "Alarm set for tomorrow at 06:30 (in 18 hours 30 minutes)."
+    assert bench.say("lösche den Wecker") == "Cancelled the alarm for tomorrow at 06:30."
+    bench.say("stelle einen Timer auf 5 Minuten")
+    assert bench.say("brich den Timer ab") == "Cancelled the 5 minute timer."
