@@ -42,6 +42,7 @@ STARS = {"enum": ["1", "2", "3", "dontcare"]}
         ("a room from 10th December 2022", "start", AMERICAN, "x", "12/10/2022"),
         ("a show on 2023.10.2", "date", DAY, "2023-10-02", "2023-10-02"),
         ("the weather tomorrow, today is 2023.10.1", "date", DAY, "2023-10-01", "2023-10-02"),
+        ("the weather for today April 25th 2023", "date", DAY, "2023-04-25T00:00:00Z", "2023-04-25"),
         ("from 3 May 2025 to 7 May 2025", "start_date", DAY, "2025-05-07", "2025-05-03"),
         ("from 3 May 2025 to 7 May 2025", "end_date", DAY, "2025-05-03", "2025-05-07"),
         ("from 3 May 2025 to 7 May 2025", "day", DAY, "2025-05-09", None),
@@ -95,3 +96,21 @@ def test_a_required_number_may_be_a_code_that_a_name_stands_for() -> None:
     )
     call = FunctionCaller(Scored("find_cleaner", '{"province_id": 9}')).call("find a cleaner in Chiang Mai", [find])
     assert call is not None and call.arguments == {"province_id": 2}
+
+
+def test_of_an_object_what_is_not_required_must_stand_in_the_request() -> None:
+    fields = {"mode": {"enum": ["dry", "cool"]}, "target": {"type": "number"}, "fan": {"enum": ["low", "high"]}}
+    body = {"type": "object", "properties": fields, "required": ["mode"]}
+    written = {"mode": "dry", "target": 18, "fan": "high"}
+    assert standing("air dry with a high wind", "body", written, body, True) == {"mode": "dry", "fan": "high"}
+
+
+def test_a_text_that_was_made_up_is_not_asked_for_again_where_the_request_is_about_nothing_of_the_function() -> None:
+    fields = {"soil_type": {"type": "string"}}
+    analyse = Function(
+        "analyse_ground", "Analyse ground", {"type": "object", "properties": fields, "required": ["soil_type"]}
+    )
+    model = Scored("analyse_ground", '{"soil_type": "clay"}')
+    model.enqueue('{"soil_type": "tomatoes"}')
+    assert FunctionCaller(model).call("which fertilizer do tomatoes like", [analyse]) is None
+    assert len(model.prompts) == 1

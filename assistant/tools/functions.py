@@ -33,6 +33,7 @@ NONE: Final = "none"
 ABOUT_WEIGHT: Final = 5.0  # nats for a function all of whose words are in the request
 ABOUT_NONE: Final = 0.20  # how much a request must be about a function before the model need not prefer its name
 ABOUT_BARE: Final = 0.5  # the same where the request gives none of the arguments
+ABOUT_COPIED: Final = 0.1  # the same before a text that was made up is asked for again
 SURELY_ABOUT: Final = 0.5  # how much, and no other near it, before the model is not asked which
 CLEAR_LEAD: Final = 0.2  # what the request is this much less about than about the best is not put to the model
 MAX_ASKED: Final = 4
@@ -171,7 +172,8 @@ class FunctionCaller:
             return None
         kept = _kept(request, written, wanted, required)
         lacking = {n: wanted[n] for n in wanted if n in required and n not in kept}
-        if lacking and (pieces := copyable(request, _says(function))):
+        spoken_of = relevance(request, function) >= ABOUT_COPIED
+        if lacking and spoken_of and (pieces := copyable(request, _says(function))):
             lacking = {n: copied for n, of in lacking.items() if (copied := _of_pieces(of, pieces)) is not None}
             again = self._written(request, function, lacking, set(lacking)) if lacking else None
             taken = [v for v in [*kept.values(), *(again or {}).values()] if isinstance(v, str)]

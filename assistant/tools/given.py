@@ -23,7 +23,7 @@ MAX_PIECES: Final = 200
 def standing(request: str, name: str, value: Any, schema: Mapping[str, Any], required: bool) -> Any:
     """What of a value for the argument `name` stands in the request; None if nothing does.
 
-    Of a list the items that do, each as often as it is there; of a required one all where half of them do. Of a choice
+    Of a list the items that do, each as often as it is there, of an object what it requires and what does. Of a choice
     the one that the request names, of codes and dates what the description says that it means (given_described.py). A
     share of one where the request has it in percent.
     """
@@ -39,8 +39,9 @@ def standing(request: str, name: str, value: Any, schema: Mapping[str, Any], req
         if named_all := [o for o in items.get("enum", ()) if isinstance(o, str) and _named(o, request)]:
             return named_all
         kept = [v for n, v in enumerate(value) if given(request, v, items, required) and _as_often(request, value, n)]
-        whole = required and len(kept) * 2 >= len(value) and not any(value.count(v) > 1 for v in value)
-        return (value if whole else kept) or None
+        return kept or None
+    if isinstance(value, dict) and value and schema.get("properties"):
+        return _inside(request, value, schema)
     if not given(request, value, schema, required, name):
         return None
     if isinstance(value, str) and "enum" not in schema:
@@ -50,6 +51,13 @@ def standing(request: str, name: str, value: Any, schema: Mapping[str, Any], req
         in_percent = re.search(rf"(?<![\d.]){re.escape(f'{value:g}')} ?(?:%|percent)", request)
         return value / 100 if in_percent else value
     return value
+
+
+def _inside(request: str, value: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """An object without what it does not require and the request does not give."""
+    required = set(schema.get("required", ()))
+    found = {n: standing(request, n, v, schema["properties"].get(n, {}), n in required) for n, v in value.items()}
+    return {n: value[n] if f is None else f for n, f in found.items() if f is not None or n in required}
 
 
 def named_option(request: str, options: Sequence[Any]) -> Any:

@@ -162,6 +162,8 @@ def moments(request: str, now: datetime, *, with_time: bool, with_date: bool = T
     if said and (today := find(text[said.end() :], now, ("date",))) and today[0].start < 3:
         now = today[0].value.at
         text = text[: said.start()] + text[said.end() + today[0].end :]
+    if (said := re.search(r"\btoday,? ", text, re.I)) and (day := find(text[said.end() :], now, ("date",))):
+        text = text[: said.start()] + text[said.end() :] if day[0].start == 0 else text  # "today April 25th" is one
     found = [f.value for f in find(text, now, kinds)]
     if with_time:
         found = [m for m in found if m.has_time or m.time is not None]
