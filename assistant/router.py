@@ -34,9 +34,9 @@ from assistant.tools.follow_up import WHERE, answer_to_question, follow_up, is_q
 from assistant.tools.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.tools.named_timers import no_such_timer, timer_said
 from assistant.tools.notes import recalled
-from assistant.tools.other_languages import in_english
 from assistant.tools.registry import Registry, registry
 from assistant.tools.rules import plain, ruled
+from assistant.tools.sayings import sayings
 from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
@@ -132,8 +132,9 @@ class Router:
         def calls_of(part: str) -> list[Call]:
             return next(iter(self._by_rule(part, area)), [])
 
-        if (english := in_english(text, self.languages)) and (found := self._by_rule(english, area)):
-            return found
+        for said in sayings(text, self.last, self.languages, self.surroundings):
+            if found := self._by_rule(said, area):
+                return found
         if meant := as_meant(text, self.surroundings.clock()):
             if both := with_words(meant, calls_of):
                 return [both]

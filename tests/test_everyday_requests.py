@@ -81,3 +81,43 @@ def test_a_fact_that_was_told_is_forgotten_after_a_confirmation() -> None:
 def test_the_calendar_is_asked_for_longer_stretches_too(said: str) -> None:
     call = Bench().decide(said).calls[0]
     assert call.tool == "event.show" and call.arguments["when"]
+
+
+@pytest.mark.parametrize(
+    ("said", "tool"),
+    [
+        ("send the vacuum home", "vacuum.dock"),
+        ("split 86 dollars three ways", "calculator"),
+        ("what did I note about the plumber", "note.find"),
+        ("turn up the heat in the bedroom to 21", "home.temperature"),
+        ("what's open", "home.state"),
+        ("call mom", "system.needs_network"),
+        ("call me a poet", "model"),
+    ],
+)
+def test_everyday_words_find_their_tool(said: str, tool: str) -> None:
+    decision = Bench().decide(said)
+    assert (decision.calls[0].tool if decision.calls else decision.handled_by) == tool
+
+
+def test_it_is_named_in_what_is_done_later_since_it_may_be_another_by_then() -> None:
+    bench = Bench()
+    bench.say("turn on the desk lamp")
+    assert bench.say("turn it off in 10 minutes") == "In 10 minutes: turn the Desk Lamp off."
+    bench.say("turn on the desk lamp")
+    assert bench.say("turn it off at 7 pm") == "In 7 hours: turn the Desk Lamp off."
+    bench.say("turn on the coffee machine")
+    assert "In 20 minutes: turn the Coffee Machine off." in bench.say("turn it on for 20 minutes")
+
+
+def test_a_colour_and_a_brightness_are_both_set_and_two_timers_are_two() -> None:
+    bench = Bench()
+    assert bench.say("make the floor lamp blue at 40 percent").endswith("Floor Lamp: on (brightness 40 %, blue).")
+    assert len(bench.decide("two timers, 5 minutes and 10 minutes").calls) == 2
+
+
+def test_an_entry_of_the_calendar_is_moved_by_its_title() -> None:
+    bench = Bench()
+    assert bench.decide("move lunch with Sarah to Friday at 1").handled_by == "model"
+    bench.say("add lunch with Sarah on Thursday at noon to my calendar")
+    assert "Friday 27 November 2026 at 13:00" in bench.say("move lunch with Sarah to Friday at 1")

@@ -31,6 +31,9 @@ from tool_bench import Bench
         ("was ist 3,5 mal 12", "what is 3.5 times 12"),
         ("wie viel ist 20 Prozent von 80", "what is 20 percent of 80"),
         ("mach das rückgängig", "undo"),
+        ("wie lange noch die Pizza", "how much time is left on the Pizza"),
+        ("wie viele Tage sind es noch bis Weihnachten", "how many days until christmas"),
+        ("welche Erinnerungen habe ich", "what are my reminders"),
         ("weck mich, wenn es regnet", None),  # words that are not known: nobody guesses a time
         ("was ist die Hauptstadt von Peru", None),
         ("weck mich nicht um 7", None),
@@ -63,5 +66,6 @@ def test_a_german_alarm_and_timer_from_setting_to_cancelling() -> None:
     bench.router.languages = ("de", "en")
     assert bench.say("weck mich morgen um halb 7") == "Alarm set for tomorrow at 06:30 (in 18 hours 30 minutes)."
     assert bench.say("lösche den Wecker") == "Cancelled the alarm for tomorrow at 06:30."
+    assert bench.say("erinnere mich um 18 Uhr an die Blumen") == "I will remind you (die Blumen): 18:00 (in 6 hours)."
     bench.say("stelle einen Timer auf 5 Minuten")
     assert bench.say("brich den Timer ab") == "Cancelled the 5 minute timer."

@@ -125,7 +125,9 @@ _PLACE: Final = re.compile(
     r"\b(?:when|once|as soon as|next time) (?:i|we)(?:'m|'re| am| are| get| arrive| leave| come)\b", re.I
 )
 _NO_ACTION: Final = re.compile(
-    r"(?:the|an?|my|our|his|her|their|its|this|that|it|it's|i|i'm|we|he|she|they|there|[\w']+'s)\b", re.IGNORECASE
+    r"(?:the|an?|my|our|his|her|their|its|this|that|it|it's|i|i'm|we|he|she|they|there|[\w']+'s"
+    r"|der|die|das|den|dem|eine?n?|meine?n?)\b",
+    re.IGNORECASE,
 )
 
 

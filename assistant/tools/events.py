@@ -5,6 +5,7 @@ Kept in the encrypted history; there is no calendar elsewhere that this would re
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
@@ -133,6 +134,15 @@ def is_about(question: str, title: str) -> bool:
     """Whether all telling words of a question are in a title."""
     words = [w for w in key(question).split() if w not in _ASKING]
     return bool(words) and all(w in key(title).split() for w in words)
+
+
+def moved_by_title(text: str, surroundings: Surroundings) -> str | None:
+    """ "move lunch with Sarah to Friday at 1" as of an appointment, where the calendar has that title."""
+    match = re.fullmatch(r"(?:move|reschedule|shift|push|change) (?:the |my )?(.+?) (to .+)", text, re.IGNORECASE)
+    entries = surroundings.records.all(KIND, Event).values() if match else ()
+    if match is None or not any(is_about(match[1], e.title) for e in entries):
+        return None
+    return f"reschedule {match[1]} {match[2]}"
 
 
 _ASKING: Final = frozenset(

@@ -145,6 +145,21 @@ _STOPWATCH: Final = (
     ("stopwatch.restart", r"restart(?: it)?|start over"),
     ("stopwatch.reset", r"reset(?: it)?|(?:delete|clear|cancel) (?:it|that)"),
 )
+
+
+def named_for_later(last: Call | None, text: str, now: datetime) -> str | None:
+    """ "turn it off in ten minutes" with the name of what "it" is now: when the time comes it may be another."""
+    words = plain(text)
+    name = last.arguments.get("name") if last and last.tool.startswith(("home.", "media.")) else None
+    match = _IT_LATER.match(words)
+    if not name or match is None or not find(words, now, ("duration", "time", "datetime")):
+        return None
+    return f"{match['verb']} the {name}{words[match.end() :]}"
+
+
+_IT_LATER: Final = re.compile(
+    r"(?P<verb>(?:turn|switch|set|make|dim|open|close|lock|start|stop|pause)) (?:it|them|that)\b", re.IGNORECASE
+)
 _SWITCHING: Final = r"(?:turn|switch) (?:it |them |that )?(?:all )?(on|off)(?: it| them| that)?(?: again)?"
 _REST_OF_SUM: Final = (
     r"(?:and |then |now |that )*(?P<sign>plus|minus|times|multiplied by|divided by|to the power of|[-+*/^×÷]) ?"

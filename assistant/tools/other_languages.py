@@ -39,6 +39,8 @@ _GERMAN_PHRASES: Final = (
 _SUM_WORDS: Final = {"mal": "times", "plus": "plus", "minus": "minus", "geteilt": "divided", "durch": "by",
                      "prozent": "percent", "von": "of", "hoch": "to the power of", "wurzel": "square root",
                      "aus": "of", "die": "the"}  # fmt: skip
+_FEASTS: Final = {"weihnachten": "christmas", "heiligabend": "christmas eve", "silvester": "new year's eve",
+                  "neujahr": "new year's day", "ostern": "easter"}  # fmt: skip
 _HOW: Final = {"heller": "brighter", "dunkler": "dimmer", "wärmer": "warmer", "kälter": "colder", "lauter": "louder",
                "leiser": "quieter"}  # fmt: skip
 
@@ -112,6 +114,13 @@ _GERMAN: Final[tuple[tuple[str, Put], ...]] = (
      lambda m: f"make it {_HOW[m['how'].casefold()]}"),
     (r"(?:mach|stelle?|setze?|drehe?) (?:die )?heizung auf (?P<n>\d{1,2}) grad",
      lambda m: f"set the heating to {m['n']} degrees"),
+    (r"welche erinnerungen (?:habe ich|gibt es)|zeige?(?: mir)? (?:meine|die) erinnerungen", "what are my reminders"),
+    (r"wie lange (?:noch|läuft) (?:die|der|das|den) (?P<name>\w+)(?: noch)?", r"how much time is left on the \g<name>"),
+    (rf"wie ?viele tage (?:sind es |bleiben )?(?:noch )?bis (?:zu )?(?P<day>{'|'.join(_FEASTS)})",
+     lambda m: f"how many days until {_FEASTS[m['day'].casefold()]}"),
+    (r"(?:was ist|was haben wir|welcher tag ist) morgen(?: für ein tag)?|was für ein tag ist morgen",
+     "what day is tomorrow"),
+    (r"was kannst du(?: alles)?|hilfe", "what can you do"),
     (r"rückgängig(?: machen)?|mach (?:das|es) rückgängig|nimm das zurück", "undo"),
 )  # fmt: skip
 
@@ -163,7 +172,7 @@ def in_english(text: str, languages: Sequence[str]) -> str | None:
     for language in languages:
         for pattern, put in _TABLES.get(language.partition("-")[0], ()):
             if match := pattern.fullmatch(words):
-                said = put if isinstance(put, str) else put(match)
+                said = match.expand(put) if isinstance(put, str) else put(match)
                 if said:
                     return said.strip()
     return None

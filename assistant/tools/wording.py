@@ -20,6 +20,7 @@ _DONE: Final = {"lock": "locked", "unlock": "unlocked", "close": "closed", "shut
                 "locked": "locked", "closed": "closed"}  # fmt: skip
 _SOMEBODY: Final = r"(?:i|we|anyone|anybody|someone|somebody)"
 _KEEP: Final = r"(?:leave|keep|make sure|ensure)(?: that)? (.+?)(?: is| are| stays?)?"
+_COLOURS: Final = "red|green|blue|yellow|orange|purple|pink|white|turquoise|cyan|magenta|violet"
 _REWORDED: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
     for pattern, instead in (
@@ -38,6 +39,16 @@ _REWORDED: Final = tuple(
         (r"^(?:put|set) (?:the |my )?(.+?) (?:on|to|at) (\d{1,3})$", r"set \1 to \2%"),
         (r"^turn (?:the |my )?(.+?) (?:up|down) to (\d+.*)$", r"set \1 to \2"),
         (r"^turn (?:the |my )?(.+?) to (\d+ ?(?:degrees|°|%|percent).*)$", r"set \1 to \2"),
+        (r"^(?:send|bring|return) (?:the |my )?(?:robot )?(?:vacuum|hoover|robot)(?: cleaner)? (?:back )?"
+         r"(?:home|to (?:its|the) (?:base|dock))$", "dock the vacuum"),
+        (r"^split (?:up )?[$€£]?([\d.,]+)(?: dollars| euros| pounds| bucks)? (?:(?:between|among|by|into|in) )?(\w+)"
+         r"(?: ways| people| of us| parts)$", r"what is \1 divided by \2"),
+        (r"^what did i (?:note|write down) about (.+)$", r"find my note about \1"),
+        (rf"^(?:make|set|turn) (.+?) (?:to )?({_COLOURS}),? (?:at|and|with|to) (?:a brightness of )?(\d{{1,3}}) ?"
+         r"(?:%|percent)(?: brightness)?$", r"set \1 to \2 and \3 percent"),
+        (r"^turn (?:up|down) (?:the )?(?:heat|heating|temperature) (?:in|of|for) (?:the )?(.+?) to (\d+)(?: degrees)?$",
+         r"set the temperature in the \1 to \2 degrees"),
+        (r"^(two|three|four) timers,? (?:for |of )?(.+)$", r"set \1 timers for \2"),
         (r"^(?:set|put|turn) (.*\bfan) (?:to|on|at) (?:speed|level|setting|stage) (\d)$", r"set \1 to \2"),
         (r"^what(?:'s| is)(?: still)? (open|on|unlocked)$", r"is anything \1"),
         (r"^(.+?) (?:to |at )?half(?:way|[ -]way)(?: (?:open|up|down|closed))?$", r"set \1 to 50%"),
