@@ -45,7 +45,7 @@ def standing(request: str, name: str, value: Any, schema: Mapping[str, Any], req
     if not given(request, value, schema, required, name):
         return None
     if isinstance(value, str) and "enum" not in schema:
-        return value if is_listed(value, schema) else _as_written(value, request)
+        return value if is_listed(value, schema) else _without_name(_as_written(value, request), name)
     told = f"{name} {schema.get('description', '')}".casefold()
     if schema.get("type") == "number" and isinstance(value, (int, float)) and "percent" not in told:
         in_percent = re.search(rf"(?<![\d.]){re.escape(f'{value:g}')} ?(?:%|percent)", request)
@@ -163,20 +163,30 @@ def _as_written(value: str, request: str) -> str:
     """The words of the request that begin as those of the value do, one by one: "Liverly F.C." is "Liverpool F.C.".
     A name that is longer than there the model knows (Philadelphia of "Philly"); a number is no beginning of a date."""
     words, told = value.split(), [w.strip(_MARKS) for w in request.split()]
-    if not _whole(value, request) and not re.search(r"\d", value):
+    if not _whole(value, request) and (len(words) > 2 or not re.search(r"\d", value)):
         for at in range(len(told) - len(words) + 1):
             piece = told[at : at + len(words)]
-            if all(_head(a) == _head(b) for a, b in zip(words, piece, strict=True)):
+            if all(_same_head(a, b) for a, b in zip(words, piece, strict=True)):
                 known = value[:1].isupper() and len(value) > len(" ".join(piece))
-                return value if known else " ".join(piece)
+                return value if known else " ".join(request.split()[at : at + len(words)]).strip(_MARKS)
     return value
 
 
+def _same_head(word: str, other: str) -> bool:
+    """Liverly, Liverpool; 221, 221B; but 2 and 20 are two numbers."""
+    one, two = (w.casefold().strip(_MARKS) for w in (word, other))
+    if re.search(r"\d", one + two):
+        return one == two or re.sub(r"(?<=\d)[a-z]$", "", one) == re.sub(r"(?<=\d)[a-z]$", "", two)
+    return one[:4] == two[:4]
+
+
+def _without_name(value: str, name: str) -> str:
+    """What the argument is called is no part of its value: the finish of "Rosewood Finish" is Rosewood."""
+    rest, _, last = value.rpartition(" ")
+    return rest if rest and last.casefold() == name.casefold() and len(rest.split()) == 1 else value
+
+
 _MARKS: Final = ".,;:!?\"'"
-
-
-def _head(word: str) -> str:
-    return word.casefold().strip(_MARKS)[:4]
 
 
 def _same_moment(value: str, request: str) -> bool:
