@@ -58,7 +58,7 @@ STARS = {"enum": ["1", "2", "3", "dontcare"]}
         ("the weather in Philly", "city", TEXT, "Philadelphia", "Philadelphia"),
         ("a taxi from 221B Baker Street, London", "loc", TEXT, "221 Baker Street, London", "221B Baker Street, London"),
         ("seat 20 in row 3", "seat", TEXT, "seat 2 in row 3", "seat 2 in row 3"),
-        ("a guitar with a Rosewood Finish", "finish", TEXT, "Rosewood Finish", "Rosewood"),
+        ("the table of the Premier League", "league", TEXT, "Premier League", "Premier League"),
         ("买10个麦辣鸡腿堡", "item", TEXT, "麦辣鸡腿堡", "麦辣鸡腿堡"),
         ("cash_flows=[200,300,400]", "cash_flows", {"type": "array", "items": {"type": "integer"}}, [200, 300, 400],
          [200, 300, 400]),

@@ -45,7 +45,7 @@ def standing(request: str, name: str, value: Any, schema: Mapping[str, Any], req
     if not given(request, value, schema, required, name):
         return None
     if isinstance(value, str) and "enum" not in schema:
-        return value if is_listed(value, schema) else _without_name(_as_written(value, request), name)
+        return value if is_listed(value, schema) else _as_written(value, request)
     told = f"{name} {schema.get('description', '')}".casefold()
     if schema.get("type") == "number" and isinstance(value, (int, float)) and "percent" not in told:
         in_percent = re.search(rf"(?<![\d.]){re.escape(f'{value:g}')} ?(?:%|percent)", request)
@@ -178,12 +178,6 @@ def _same_head(word: str, other: str) -> bool:
     if re.search(r"\d", one + two):
         return one == two or re.sub(r"(?<=\d)[a-z]$", "", one) == re.sub(r"(?<=\d)[a-z]$", "", two)
     return one[:4] == two[:4]
-
-
-def _without_name(value: str, name: str) -> str:
-    """What the argument is called is no part of its value: the finish of "Rosewood Finish" is Rosewood."""
-    rest, _, last = value.rpartition(" ")
-    return rest if rest and last.casefold() == name.casefold() and len(rest.split()) == 1 else value
 
 
 _MARKS: Final = ".,;:!?\"'"
