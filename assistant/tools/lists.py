@@ -121,8 +121,9 @@ def move(arguments: Moved, surroundings: Surroundings) -> Outcome:
     if where is None or item is None:
         on = f"the {sources[0].name} list" if arguments.source else "any other list"
         raise ToolError(f"There is no {arguments.item} on {on}.")
-    _save(ListOf(where.name, [i for i in where.items if i is not item]), surroundings)
+    # Added before it is taken off: killed between the two, it is on both lists, not on none.
     _save(ListOf(target.name, [*target.items, item]), surroundings)
+    _save(ListOf(where.name, [i for i in where.items if i is not item]), surroundings)
     return Outcome(f"Moved {item.text} from the {where.name} list to the {target.name} list.")
 
 
