@@ -91,6 +91,10 @@ def test_the_calendar_is_asked_for_longer_stretches_too(said: str) -> None:
         ("what did I note about the plumber", "note.find"),
         ("turn up the heat in the bedroom to 21", "home.temperature"),
         ("what's open", "home.state"),
+        ("start vacuuming the living room", "vacuum.clean"),
+        ("skip this one", "media.next"),
+        ("do I have anything on Friday", "event.show"),
+        ("make the floor lamp warm white", "home.light"),
         ("call mom", "system.needs_network"),
         ("call me a poet", "model"),
     ],
@@ -121,3 +125,33 @@ def test_an_entry_of_the_calendar_is_moved_by_its_title() -> None:
     assert bench.decide("move lunch with Sarah to Friday at 1").handled_by == "model"
     bench.say("add lunch with Sarah on Thursday at noon to my calendar")
     assert "Friday 27 November 2026 at 13:00" in bench.say("move lunch with Sarah to Friday at 1")
+
+
+def test_what_is_not_there_needs_no_confirmation_to_be_deleted() -> None:
+    bench = Bench()
+    assert bench.say("forget my shoe size") == "There is no fact about that."
+    assert bench.say("delete the note about the key") == "There is no note about that."
+    assert bench.asked == []
+
+
+def test_alarms_and_timers_are_both_cancelled() -> None:
+    bench = Bench()
+    bench.say("set a timer for 5 minutes")
+    bench.say("wake me at 7")
+    told = bench.say("cancel all alarms and timers")
+    assert "alarm" in told and "timer" in told
+    assert bench.say("what timers do I have") == "There are no timers."
+
+
+def test_a_second_timer_is_not_named_after_the_first() -> None:
+    calls = Bench().decide("set a timer for 3 minutes called eggs and another for 12 minutes called potatoes").calls
+    assert [(c.arguments["minutes"], c.arguments["name"]) for c in calls] == [(3, "eggs"), (12, "potatoes")]
+
+
+def test_an_appointment_is_found_by_what_it_is_and_a_note_just_taken_is_deleted() -> None:
+    bench = Bench()
+    bench.say("put dentist on Monday at 9:30 in my calendar")
+    assert "Monday 30 November 2026 at 09:30" in bench.say("when is my dentist appointment")
+    bench.say("take a note: buy stamps")
+    bench.say("delete that note")
+    assert bench.say("show my notes") == "There are no notes."

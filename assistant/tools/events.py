@@ -133,6 +133,7 @@ def asks_remove(arguments: Which, surroundings: Surroundings) -> tuple[str, str]
 def is_about(question: str, title: str) -> bool:
     """Whether all telling words of a question are in a title."""
     words = [w for w in key(question).split() if w not in _ASKING]
+    words = [w for w in words if w not in _ENTRY] or words  # "my dentist appointment" is the entry "dentist"
     return bool(words) and all(w in key(title).split() for w in words)
 
 
@@ -145,6 +146,7 @@ def moved_by_title(text: str, surroundings: Surroundings) -> str | None:
     return f"reschedule {match[1]} {match[2]}"
 
 
+_ENTRY: Final = frozenset({"appointment", "meeting", "event"})
 _ASKING: Final = frozenset(
     [
         "when",

@@ -102,6 +102,8 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
         m := re.fullmatch(r"(?:(?:what|how) about )?in (?:the )?(?P<place>[a-z ]+)", words, re.I)
     ):
         return Call("clock.time", {"place": m["place"]}, source="follow-up")
+    if last.tool == "note.add" and re.fullmatch(r"(?:delete|remove|forget) (?:that|this|the) note", words, re.I):
+        return Call("undo", source="follow-up")
     if last.tool == "fact.remember" and re.fullmatch(r"forget (?:it|that)(?: again)?", words, re.I):
         return Call("undo", source="follow-up")
     if last.tool == "fact.recall" and re.fullmatch(r"(?:forget|delete|remove) (?:it|that)(?: again)?", words, re.I):

@@ -10,7 +10,7 @@ import msgspec
 
 from assistant.conversation import new_id
 from assistant.home.model import key
-from assistant.tools import Missing, Nothing, Outcome, Surroundings, Tool, ToolError, confirmed, events, read_only
+from assistant.tools import Level, Missing, Nothing, Outcome, Surroundings, Tool, ToolError, events, read_only
 
 NOTE: Final = "note"
 FACT: Final = "fact"
@@ -140,6 +140,16 @@ def _asks_delete(kind: str) -> Callable[[Text, Surroundings], tuple[str, str]]:
     return asks
 
 
+def _level(kind: str) -> Callable[[Text, Surroundings], Level]:
+    """Nothing has to be confirmed where there is nothing of the kind."""
+
+    def level(arguments: Text, surroundings: Surroundings) -> Level:
+        there = not arguments.text.strip() or _found(kind, arguments.text, surroundings)
+        return Level.CONFIRM if there else Level.READ
+
+    return level
+
+
 def _found(kind: str, text: str, surroundings: Surroundings) -> list[tuple[str, Kept]]:
     """Those that share words with the question, best first; with no question, all."""
     kept = list(surroundings.records.all(kind, Kept).items())
@@ -180,12 +190,12 @@ TOOLS: Final = (
     Tool("note.add", "write a note", Text, add_note, examples=("note that the spare key is at Anna's",)),
     Tool("note.find", "search the notes", Text, find_notes, read_only, ("find my note about the key",)),
     Tool("note.list", "show the notes", Nothing, list_notes, read_only, ("show my notes",)),
-    Tool("note.delete", "delete a note", Text, delete_note, confirmed, ("delete the note about the key",),
+    Tool("note.delete", "delete a note", Text, delete_note, _level(NOTE), ("delete the note about the key",),
          asks=_asks_delete(NOTE)),
     Tool("fact.remember", "remember a fact about the user", Text, remember,
          examples=("remember that my bike is a 56",)),
     Tool("fact.recall", "recall a fact the user told", Text, recall, read_only, ("what size is my bike",)),
     Tool("fact.list", "show what is remembered", Nothing, list_facts, read_only, ("what do you know about me",)),
-    Tool("fact.forget", "forget a fact", Text, forget, confirmed, ("forget my bike size",),
+    Tool("fact.forget", "forget a fact", Text, forget, _level(FACT), ("forget my bike size",),
          asks=_asks_delete(FACT)),
 )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from assistant.tools import Surroundings
 from assistant.tools.calls import Call
@@ -18,6 +20,20 @@ def sayings(text: str, last: Call | None, languages: Sequence[str], surroundings
         in_english(text, languages),
         named_for_later(last, text, surroundings.clock()),
         moved_by_title(plain(text), surroundings),
+        _each_kind(plain(text)),
     ):
         if said:
             yield said
+
+
+def _each_kind(words: str) -> str | None:
+    """ "cancel all alarms and timers" as two requests: the rule for one would leave the other out."""
+    match = _KINDS.fullmatch(words)
+    return f"cancel all {match[1]} and cancel all {match[2]}" if match else None
+
+
+_KINDS: Final = re.compile(
+    r"(?:cancel|delete|clear|remove|stop|turn off) (?:all |every )?(?:of )?(?:my |the )?(alarms|timers|reminders)"
+    r",? and (?:all )?(?:my |the )?(alarms|timers|reminders)",
+    re.IGNORECASE,
+)

@@ -40,7 +40,9 @@ _SHARED_NOUN: Final = re.compile(r"\ban? (?:[\w-]+ ){1,3}and an? (?:[\w-]+ ){1,3
 _MORE_TIMERS: Final = re.compile(r"\btimers\b|\btimer\b.*(?:\band|,) (?:another|one|another one)\b", re.IGNORECASE)
 _NAME: Final = r"(?:the |my )?([a-z][\w' -]{0,30}?)"
 _NAMED_BEHIND: Final = re.compile(rf"\s*(?:timers? )?(?:for|called|named) {_NAME}\s*(?:[,;]|\band\b|$)", re.IGNORECASE)
-_NAMED_BEFORE: Final = re.compile(rf"\b(?:called|named) {_NAME} for $|\bone for {_NAME} (?:for|at) $", re.IGNORECASE)
+_NAMED_BEFORE: Final = re.compile(
+    rf"\b(?:called|named) (?!.* and ){_NAME} for $|\bone for {_NAME} (?:for|at) $", re.IGNORECASE
+)
 _ALARMS: Final = re.compile(
     r"(?P<head>wake me(?: up)?|(?:set|create|make|add|i need)\b.*?\balarms?)(?P<one>,? one)? (?:for|at) (?P<times>.+)",
     re.IGNORECASE,

@@ -20,6 +20,7 @@ _DONE: Final = {"lock": "locked", "unlock": "unlocked", "close": "closed", "shut
                 "locked": "locked", "closed": "closed"}  # fmt: skip
 _SOMEBODY: Final = r"(?:i|we|anyone|anybody|someone|somebody)"
 _KEEP: Final = r"(?:leave|keep|make sure|ensure)(?: that)? (.+?)(?: is| are| stays?)?"
+_MADE: Final = r"^(?:set|make|turn|change)"
 _COLOURS: Final = "red|green|blue|yellow|orange|purple|pink|white|turquoise|cyan|magenta|violet"
 _REWORDED: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), instead)
@@ -48,6 +49,12 @@ _REWORDED: Final = tuple(
          r"(?:%|percent)(?: brightness)?$", r"set \1 to \2 and \3 percent"),
         (r"^turn (?:up|down) (?:the )?(?:heat|heating|temperature) (?:in|of|for) (?:the )?(.+?) to (\d+)(?: degrees)?$",
          r"set the temperature in the \1 to \2 degrees"),
+        (rf"{_MADE} (.+?) (?:to )?(?:warm|soft) white$", r"set the color temperature of \1 to 2700"),
+        (rf"{_MADE} (.+?) (?:to )?(?:neutral|natural) white$", r"set the color temperature of \1 to 4000"),
+        (rf"{_MADE} (.+?) (?:to )?(?:cool|cold|bright) white$", r"set the color temperature of \1 to 5000"),
+        (r"^start (?:vacuuming|hoovering) (.+)$", r"vacuum \1"),
+        (r"^skip (?:this|that)(?: one| song| track)?$", "next song"),
+        (r"^do i have (?:anything|something)(?: planned)? (?:on |for )?(.+)$", r"what do i have on \1"),
         (r"^(two|three|four) timers,? (?:for |of )?(.+)$", r"set \1 timers for \2"),
         (r"^(?:set|put|turn) (.*\bfan) (?:to|on|at) (?:speed|level|setting|stage) (\d)$", r"set \1 to \2"),
         (r"^what(?:'s| is)(?: still)? (open|on|unlocked)$", r"is anything \1"),
