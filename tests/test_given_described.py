@@ -117,3 +117,14 @@ def test_a_text_that_was_made_up_is_not_asked_for_again_where_the_request_is_abo
     model.enqueue('{"soil_type": "tomatoes"}')
     assert FunctionCaller(model).call("which fertilizer do tomatoes like", [analyse]) is None
     assert len(model.prompts) == 1
+
+
+def test_what_the_request_says_once_is_one_argument() -> None:
+    text = {"type": "string"}
+    fields = {"leaves": text, "returns": text, "from": text, "to": text}
+    book = Function("book_flight", "Book a flight", {"type": "object", "properties": fields, "required": ["leaves"]})
+    written = '{"leaves": "20/06/2022", "returns": "20/06/2022", "from": "Rome", "to": "Rome"}'
+    call = FunctionCaller(Scored("book_flight", written)).call("book a flight from Rome on 20/06/2022", [book])
+    assert call is not None and call.arguments == {"leaves": "20/06/2022", "from": "Rome"}
+    twice = FunctionCaller(Scored("book_flight", written)).call("book a flight, Rome to Rome, on 20/06/2022", [book])
+    assert twice is not None and twice.arguments == {"leaves": "20/06/2022", "from": "Rome", "to": "Rome"}

@@ -15,6 +15,7 @@ and the descriptions are in the prompt.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -210,7 +211,19 @@ def _kept(request: str, written: Mapping[str, Any], wanted: Mapping[str, Any], r
         n: standing(request, n, written.get(n, [] if of.get("type") == "array" else None), of, n in required)
         for n, of in wanted.items()
     }
-    return {n: value for n, value in found.items() if value is not None}
+    kept = {n: value for n, value in found.items() if value is not None}
+    used: Counter[str] = Counter()
+    for name in sorted(kept, key=lambda n: n not in required):
+        value = kept[name][0] if isinstance(kept[name], list) and len(kept[name]) == 1 else kept[name]
+        told = str(value).casefold()
+        if name not in required and used[told] and used[told] >= request.casefold().count(told):
+            del kept[name]  # what the request says once is one argument
+        elif not isinstance(kept[name], (bool, dict)) and told not in _YES_NO:
+            used[told] += 1
+    return kept
+
+
+_YES_NO: Final = frozenset({"true", "false"})
 
 
 def _of_pieces(schema: Mapping[str, Any], pieces: list[str]) -> dict[str, Any] | None:
