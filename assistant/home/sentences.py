@@ -62,6 +62,10 @@ class Sentences:
     known: tuple[dict[str, tuple[tuple[str, str], ...]], ...]  # per reading: list -> (folded text, domain)
     device_words: dict[str, frozenset[str]] = field(default_factory=dict)  # word -> domains
     number_words: frozenset[str] = field(default_factory=frozenset)
+    fragments: frozenset[str] = field(init=False)  # of all candidates' clauses: each is looked for once
+
+    def __post_init__(self) -> None:
+        self.fragments = frozenset().union(*(clause for c in self.candidates for clause in c.clauses))
 
     def match(self, text: str, area: str = "") -> list[Match]:
         """All meanings of the first reading that has any, best first; `area` is where the speaker is."""
@@ -107,9 +111,10 @@ class Sentences:
         domains: dict[str, set[str]] = {}
         for name, values in self.known[reading - 1].items():
             domains[name] = {domain for words, domain in values if words in looked_at}
+        said = {f for f in self.fragments if f in folded_text or f in spaceless}
         kept: dict[str, dict[int, tuple[IntentData, list[Sentence]]]] = {}
         for candidate in self.candidates:
-            if not all(any(f in folded_text or f in spaceless for f in clause) for clause in candidate.clauses):
+            if any(clause.isdisjoint(said) for clause in candidate.clauses):
                 continue
             if any(name in domains and not domains[name] for name in candidate.lists):
                 continue

@@ -86,6 +86,8 @@ def holiday_at(tokens: list[Token], at: int, today: date) -> tuple[date, int, bo
 
 def _named(tokens: list[Token], at: int) -> tuple[tuple[str, ...], int] | None:
     """The longest name that stands there, also by the synonyms of its words and short weekdays."""
+    if word_at(tokens, at) not in _BEGINNINGS:
+        return None
     for words in _BY_LENGTH:
         said = (word_at(tokens, at + i) for i in range(len(words)))
         if all(
@@ -100,6 +102,7 @@ def _named(tokens: list[Token], at: int) -> tuple[tuple[str, ...], int] | None:
 _SHORT: Final = {"friday": "fri", "thursday": "thu", "sunday": "sun", "monday": "mon", "wednesday": "wed",
                  "tuesday": "tue"}  # fmt: skip
 _BY_LENGTH: Final = sorted((*_HOLIDAYS, *_FLOATING, *_EASTER), key=len, reverse=True)
+_BEGINNINGS: Final = {*(words[0] for words in _BY_LENGTH), *_SYNONYMS, *_SHORT.values()}  # no other word begins a name
 
 
 def _holiday_in(words: tuple[str, ...], year: int, orthodox: bool = False) -> date:
