@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from assistant import turn_taking
+from assistant.attention import Mode
 from assistant.audio.speaker import Speaker
 from assistant.audio.utterances import SoftEnd
 from assistant.engines import LanguageModel
@@ -23,28 +23,24 @@ from assistant.turn import Turn
 from assistant.voice_turn import SpokenAnswer
 
 
-class Engines(Protocol):
-    """What is needed of voice_loop.Engines."""
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Everything that is loaded before "ready"."""
 
-    @property
-    def model(self) -> LanguageModel: ...
-    @property
-    def transcriber(self) -> Transcriber: ...
-    @property
-    def voice(self) -> Voice: ...
-    @property
-    def judge(self) -> TurnJudge: ...
+    model: LanguageModel
+    transcriber: Transcriber
+    voice: Voice
+    judge: TurnJudge
 
 
-class Manner(Protocol):
-    """What is needed of voice_loop.Manner."""
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to listen. `language` "" is detected; `hot_words` are names that recognition should expect."""
 
-    @property
-    def language(self) -> str: ...
-    @property
-    def hot_words(self) -> tuple[str, ...]: ...
-    @property
-    def wake_word(self) -> str: ...
+    language: str = "en"
+    mode: Mode = Mode.OPEN
+    hot_words: tuple[str, ...] = ()
+    wake_word: str = ""  # left out of what was said
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from assistant.session import Chat
 from assistant.tools import Surroundings
 from assistant.tools.lists import KIND as LISTS
 from assistant.tools.lists import ListOf
-from assistant.voice_loop import Engines, Manner, VoiceLoop
+from assistant.understanding import Engines, Manner
+from assistant.voice_loop import VoiceLoop
 
 TRANSCRIBER = "whisper-base"
 VOICE = "voice-en-us-joe"

@@ -17,6 +17,7 @@ class Phase(StrEnum):
     ASLEEP = "say the wake word"
     WAITING = "hold the key"
     MUTED = "muted"
+    LOST = "waiting for a sound device"
     LISTENING = "listening"
     HEARING = "hearing you"
     THINKING = "thinking"

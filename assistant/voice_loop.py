@@ -12,9 +12,8 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
-from assistant import turn_taking, voice_report
+from assistant import turn_taking
 from assistant.announcing import Announcements
 from assistant.attention import Attention, Mode
 from assistant.audio import FRAME
@@ -22,57 +21,26 @@ from assistant.audio.device import Audio
 from assistant.audio.messages import Badge, Change, DeviceBack, DeviceLost, Event, Frame, Playback, Woken
 from assistant.audio.speaker import Speaker
 from assistant.audio.utterances import Ended, Resumed, SoftEnd, SpeechStarted, State, Utterances
-from assistant.engines import LanguageModel
-from assistant.engines.hearing import Transcriber, TurnJudge, Voice
 from assistant.preview import Preview
 from assistant.session import Chat
 from assistant.turn import Turn
-from assistant.understanding import Guess, Heard, Understanding
+from assistant.understanding import Engines, Guess, Heard, Manner, Understanding
 from assistant.voice_events import Answering, Caption, EchoBadge, Level, Notice, Phase, PhaseChanged, VoiceEvent
-from assistant.voice_turn import SpokenAnswer, rehearse
+from assistant.voice_report import Speaking, report
+from assistant.voice_turn import rehearse
 
 NOT_CAUGHT = "I did not catch that"
 _LEVEL_EVERY = 4  # frames
+_NO_SOUND_DB = -100.0
+_USUAL = Manner()
 _WARM_UP = ("What time is it?", "How many feet are in two meters?", "Turn on the lights.")  # 0.9 s of loading
 _STOPPED_S = 1.0  # the longest wait for a cancelled answer to leave the conversation as it was heard
-
-
-@dataclass(frozen=True, slots=True)
-class Engines:
-    """Everything that is loaded before "ready"."""
-
-    model: LanguageModel
-    transcriber: Transcriber
-    voice: Voice
-    judge: TurnJudge
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How to listen. `language` "" is detected; `hot_words` are names that recognition should expect."""
-
-    language: str = "en"
-    mode: Mode = Mode.OPEN
-    hot_words: tuple[str, ...] = ()
-    wake_word: str = ""  # left out of what was said
-
-
-@dataclass(eq=False, slots=True)
-class _Speaking:
-    """An answer that has the floor. Times in input samples."""
-
-    answer: SpokenAnswer
-    guess: Guess
-    ended: Ended
-    ended_at: int
-    first_sound_at: int | None = None
-    shown: str | None = None
 
 
 class VoiceLoop:
     """See the head of the file. Commands (mute, press, stop) may come from any thread."""
 
-    def __init__(self, chat: Chat, engines: Engines, audio: Audio, manner: Manner = Manner()) -> None:
+    def __init__(self, chat: Chat, engines: Engines, audio: Audio, manner: Manner = _USUAL) -> None:
         self._chat, self._engines, self._audio = chat, engines, audio
         self._attention = Attention(manner.mode)
         self._utterances = Utterances()
@@ -84,12 +52,12 @@ class VoiceLoop:
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._told: list[VoiceEvent] = []
         self._guess: Guess | None = None
-        self._speaking: _Speaking | None = None
+        self._speaking: Speaking | None = None
         self._rehearsal = Turn()
         self._now = self._n_frames = 0
         self._attended = False  # the utterance in progress is for us
         self._over_answer = False  # ... and began while we spoke
-        self._muted = self._leaving = False
+        self._muted = self._lost = self._leaving = False
         self._phase: Phase | None = None
 
     # -- from other threads -------------------------------------------------------------------------------------------
@@ -160,8 +128,12 @@ class VoiceLoop:
             case Badge(rung=rung):
                 self._told.append(EchoBadge(rung))
             case DeviceLost(words=words):
-                self._told.append(Notice(words))
+                self._forget_utterance()  # half of it would be taken for a question once sound is back
+                self._lost = True
+                self._told += [Level(_NO_SOUND_DB), Notice(words)]
+                self._show_phase()
             case DeviceBack(microphone=microphone, speaker=speaker):
+                self._lost = False
                 self._told.append(Notice(f"sound goes on with {microphone} and {speaker}"))
 
     def _frame(self, frame: Frame) -> None:
@@ -246,7 +218,7 @@ class VoiceLoop:
             self._finish_turn(self._speaking)
         self._announcements.give_way(_STOPPED_S)
         answer = heard.answer or self._understanding.answer(heard.text)
-        self._speaking = _Speaking(answer, guess, ended, self._now)
+        self._speaking = Speaking(answer, guess, ended, self._now)
         answer.commit(self._speaker)
 
     def _tell_rejected(self, heard: Heard | None) -> None:
@@ -269,17 +241,14 @@ class VoiceLoop:
         if self._speaking is not None:
             self._speaking.answer.cancel()
 
-    def _finish_turn(self, speaking: _Speaking) -> None:
+    def _finish_turn(self, speaking: Speaking) -> None:
         """The answer was played, or stopped: report, and have the model read it while nobody waits."""
         self._speaking = None
         answer = speaking.answer
         if answer.reply is not None:
             self._told.append(Answering(answer.reply, answer.written))
         real = self._audio.real_pace
-        first = speaking.first_sound_at if real else None
-        self._told.append(
-            voice_report.report(self._chat, answer, speaking.guess, speaking.ended, speaking.ended_at, first)
-        )
+        self._told.append(report(self._chat, speaking, timed=real))
         self._attention.answered(self._now, answer.question, answer.heard)
         if real:
             self._rehearsal = Turn()
@@ -311,11 +280,16 @@ class VoiceLoop:
                 self._told.append(Answering(answer.reply, answer.written))
         if self._n_frames % _LEVEL_EVERY == 0:
             self._told.append(Level(frame.level_db))
+        self._show_phase()
+
+    def _show_phase(self) -> None:
         if (phase := self._current_phase()) is not self._phase:
             self._phase = phase
             self._told.append(PhaseChanged(phase))
 
     def _current_phase(self) -> Phase:
+        if self._lost:
+            return Phase.LOST
         if self._speaker.playing:
             return Phase.SPEAKING
         if self._speaking is not None:
@@ -332,11 +306,14 @@ class VoiceLoop:
         """What was begun to be said is forgotten: somebody else may have the model and the conversation now."""
         self._muted = on
         if on:
-            self._drop_guess()
-            self._preview.stop()
+            self._forget_utterance()
             self._rehearsal.cancel()
-            self._utterances.reset()
         self._audio.mute(on)
+
+    def _forget_utterance(self) -> None:
+        self._drop_guess()
+        self._preview.stop()
+        self._utterances.reset()
 
     def _leave(self) -> None:
         self._leaving = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from assistant.audio import FRAME, RATE_HZ
@@ -15,17 +17,29 @@ GIVEN_UP = "given up before it began, because something else was said or the sto
 _AUDIBLE = 0.01  # of full scale: where speech ends for the ear
 
 
-def report(
-    chat: Chat, answer: SpokenAnswer, guess: Guess, ended: Ended, ended_at: int, first_sound_at: int | None
-) -> TurnReport:
-    """Times in input samples; `first_sound_at` is None where there was no sound, or no clock."""
+@dataclass(eq=False, slots=True)
+class Speaking:
+    """An answer that has the floor. Times in input samples; `first_sound_at` is None where there was no sound."""
+
+    answer: SpokenAnswer
+    guess: Guess
+    ended: Ended
+    ended_at: int
+    first_sound_at: int | None = None
+    shown: str | None = None
+
+
+def report(chat: Chat, speaking: Speaking, timed: bool) -> TurnReport:
+    """`timed`: whether a clock drives the input, so that times mean something."""
+    answer, ended = speaking.answer, speaking.ended
+    first_sound_at = speaking.first_sound_at if timed else None
     stages: dict[str, float | None] = dict.fromkeys(STAGES)
     total: float | None = None
     if first_sound_at is not None:
         end = acoustic_end(ended)
         total = _ms(first_sound_at - end)
-        stages |= _stages(answer.turn.marks, guess)
-        hold = stages["hold"] = _ms(ended_at - end)
+        stages |= _stages(answer.turn.marks, speaking.guess)
+        hold = stages["hold"] = _ms(speaking.ended_at - end)
         stages["output"] = max(0.0, total - hold - _after_commit(answer.turn.marks))
     reply = chat.conversation.messages[answer.reply.id] if answer.reply else None
     return TurnReport(

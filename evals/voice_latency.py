@@ -31,8 +31,9 @@ from assistant.router import Router
 from assistant.session import Chat
 from assistant.tools.opening import languages_for, surroundings_for
 from assistant.turn import Turn
+from assistant.understanding import Engines
 from assistant.voice_events import Level, Phase, PhaseChanged, TurnReport
-from assistant.voice_loop import Engines, VoiceLoop
+from assistant.voice_loop import VoiceLoop
 from evals.voice_sounds import Floats, as_pcm, load, rows, with_noise
 
 LEAD_S, GAP_S = 1.5, 4.5

@@ -23,8 +23,8 @@ from assistant.oneshot import sampling
 from assistant.spoken import speakable
 from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
+from assistant.understanding import Engines
 from assistant.voice_events import STAGES, TurnReport
-from assistant.voice_loop import Engines
 from evals import machine, voice_latency, voice_naive, voice_recognition, voice_turn_ends
 from evals.product import ask
 from evals.results import Metric, from_interval, from_samples

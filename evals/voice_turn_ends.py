@@ -42,7 +42,7 @@ class End:
 
 
 class Judges(Protocol):
-    """What is needed of voice_loop.Engines."""
+    """What is needed of understanding.Engines."""
 
     @property
     def model(self) -> LanguageModel: ...

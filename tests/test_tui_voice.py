@@ -23,9 +23,10 @@ from assistant.ringing import Ringing
 from assistant.session import Chat as Session
 from assistant.tui.services import Services
 from assistant.tui.voice_bar import VoiceBar, VoiceStatus, last_words, meter
+from assistant.understanding import Engines
 from assistant.voice_events import Phase
 from assistant.voice_keys import VoiceKeys
-from assistant.voice_loop import Engines, VoiceLoop
+from assistant.voice_loop import VoiceLoop
 from tui_chat import Chat, opened, scripted, services
 from voice_fakes import ScriptedAudio, ScriptedEars, ScriptedVoice
 

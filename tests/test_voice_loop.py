@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ import pytest
 from assistant import build, voice_build, voice_report
 from assistant.attention import Attention, Mode
 from assistant.audio import FRAME
-from assistant.audio.messages import Change, Playback
+from assistant.audio.messages import Change, DeviceBack, DeviceLost, Event, Frame, Playback
 from assistant.audio.process import Setup
 from assistant.audio.speaker import Speaker, heard_text
 from assistant.audio.utterances import Ended
@@ -26,9 +26,10 @@ from assistant.router import Router
 from assistant.session import Chat, chat_turn
 from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
+from assistant.understanding import Engines, Manner
 from assistant.voice_build import hot_words
 from assistant.voice_events import Answering, Caption, Notice, Phase, PhaseChanged, TurnReport, VoiceEvent
-from assistant.voice_loop import NOT_CAUGHT, Engines, Manner, VoiceLoop
+from assistant.voice_loop import NOT_CAUGHT, VoiceLoop
 from fakes import ScriptedModel
 from voice_fakes import RATE_HZ, WORD, ScriptedAudio, ScriptedEars, ScriptedVoice, audio
 
@@ -172,8 +173,31 @@ def test_an_answer_that_had_no_word_before_the_next_question_says_so() -> None:
     answer.cancel()
     answer.finished.wait()
     guess = SimpleNamespace(turn=Turn())
-    report = voice_report.report(talk.chat, answer, guess, Ended(1, audio("1"), 512, 0), 512, None)  # type: ignore[arg-type]
+    speaking = voice_report.Speaking(answer, guess, Ended(1, audio("1"), 512, 0), 512)  # type: ignore[arg-type]
+    report = voice_report.report(talk.chat, speaking, timed=False)
     assert report.reply == "" and report.error == voice_report.GIVEN_UP
+
+
+def test_half_a_question_is_forgotten_when_the_microphone_is_lost() -> None:
+    talk = Talk("...1111" + "." * 60 + "2222" + "." * 60, {1: "Turn off", 2: "What time is it?"})
+    talk.model.enqueue("Noon.")
+    heard = talk.device.events
+
+    def events(busy: Callable[[], bool]) -> Iterator[Event]:
+        """The microphone goes away with the last of what is said, and comes back."""
+        n_frames = 0
+        for event in heard(busy):
+            yield event
+            n_frames += isinstance(event, Frame)
+            if isinstance(event, Frame) and n_frames == 7:
+                yield DeviceLost("the microphone is gone")
+                yield DeviceBack("mic", "speaker")
+
+    talk.device.events = events  # type: ignore[method-assign]
+    assert [report.heard for report in talk.run()] == ["What time is it?"]
+    phases = [event.phase for event in talk.events if isinstance(event, PhaseChanged)]
+    assert phases[:4] == [Phase.LISTENING, Phase.HEARING, Phase.LOST, Phase.LISTENING]
+    assert Notice("the microphone is gone") in talk.events
 
 
 def test_a_short_question_over_an_answer_is_answered() -> None:

@@ -17,7 +17,7 @@ from assistant.errors import EngineCrashed
 from assistant.history import ephemeral_history
 from assistant.preview import Preview
 from assistant.session import Chat
-from assistant.voice_loop import Engines, Manner
+from assistant.understanding import Engines, Manner
 from fakes import ScriptedModel
 from voice_fakes import ScriptedEars, ScriptedVoice, audio
 

@@ -19,6 +19,7 @@ _GLYPHS = {
     Phase.ASLEEP: "◌",
     Phase.WAITING: "◌",
     Phase.MUTED: "⊘",
+    Phase.LOST: "⊘",
     Phase.LISTENING: "○",
     Phase.HEARING: "●",
     Phase.THINKING: "◇",
