@@ -28,7 +28,7 @@ from assistant.tools.calls import Call, Chooser
 from assistant.tools.confirming import Confirm, Confirmation, NotConfirmed, confirmation, refuse, take_back
 from assistant.tools.corrections import as_meant
 from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
-from assistant.tools.device_words import as_level, of_garage, other_way
+from assistant.tools.device_words import as_meant_here, of_garage
 from assistant.tools.devices_meant import on_devices
 from assistant.tools.follow_up import WHERE, answer_to_question, follow_up, is_question
 from assistant.tools.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
@@ -274,7 +274,7 @@ class Router:
             if is_question(text):  # "is the sauna on" is no command to "is the sauna"
                 matches = [m for m in matches if m.reading < 3 or m.intent.startswith("HassGet")]
             calls = [one_meant(call, text) for match in matches if (call := call_of(match)) is not None]
-            by_sentence = [as_level(other_way(c, text, self.surroundings), text, self.surroundings) for c in calls]
+            by_sentence = [as_meant_here(call, text, self.surroundings) for call in calls]
             if by_sentence:
                 break
         if by_rules and by_sentence and less_sure(by_sentence[0], by_rules[0]):

@@ -95,6 +95,15 @@ def test_the_calendar_is_asked_for_longer_stretches_too(said: str) -> None:
         ("skip this one", "media.next"),
         ("do I have anything on Friday", "event.show"),
         ("make the floor lamp warm white", "home.light"),
+        ("the blinds down", "home.turn_off"),
+        ("let me know in an hour", "timer.start"),
+        ("tell me when 10 minutes have passed", "timer.start"),
+        ("did my timer go off", "timer.status"),
+        ("what's on my shopping list today", "list.read"),
+        ("would you mind turning on the garden lights", "home.turn_on"),
+        ("turn off the music", "media.pause"),
+        ("tell me a story", "model"),
+        ("tell me when the war is over", "model"),
         ("call mom", "system.needs_network"),
         ("call me a poet", "model"),
     ],
@@ -155,3 +164,24 @@ def test_an_appointment_is_found_by_what_it_is_and_a_note_just_taken_is_deleted(
     bench.say("take a note: buy stamps")
     bench.say("delete that note")
     assert bench.say("show my notes") == "There are no notes."
+
+
+def test_the_lights_are_all_of_them_though_one_device_has_the_word_in_its_name() -> None:
+    for said in ("I want the lights off", "lights", "turn the lights off"):
+        for call in Bench().decide(said).calls:
+            assert call.arguments.get("name") != "Garden Lights", said
+    assert Bench().decide("turn off the garden lights").calls[0].arguments["name"] == "Garden Lights"
+
+
+@pytest.mark.parametrize(
+    ("said", "tool"),
+    [
+        ("set the bedroom to 22", "home.temperature"),
+        ("set the bedroom to 22 percent", "home.light"),
+        ("set the bedroom lights to 22", "home.light"),
+        ("set the bedroom to 50", "home.light"),
+        ("set the kitchen to 22", "home.light"),  # no thermostat there
+    ],
+)
+def test_a_bare_number_for_a_room_is_how_warm_it_shall_be_where_it_can_be(said: str, tool: str) -> None:
+    assert Bench().decide(said).calls[0].tool == tool

@@ -27,7 +27,8 @@ def made_up_names(entity: Entity, home: Home, words: Mapping[str, Any]) -> Itera
     if sum(e.domain == entity.domain for e in home.entities) == 1:
         names += list(kinds)
     last = bare.split()[-1:]
-    if len(bare.split()) > 1 and sum(key(e.name).split()[-1:] == last for e in home.entities) == 1:
+    several = last and last[0].endswith("s") and last[0].removesuffix("s") in kinds  # "the lights" are all of them
+    if not several and len(bare.split()) > 1 and sum(key(e.name).split()[-1:] == last for e in home.entities) == 1:
         names += last
     return iter(dict.fromkeys(n for n in names if n and n != bare))
 

@@ -17,6 +17,13 @@ from assistant.tools.rules import plain
 One = Callable[[str], list[Call]]
 
 
+def as_meant_here(call: Call, text: str, surroundings: Surroundings) -> Call:
+    """What a sentence of the templates means with the devices of this home."""
+    for meant in (other_way, as_level, as_warmth):
+        call = meant(call, text, surroundings)
+    return call
+
+
 def other_way(call: Call, text: str, surroundings: Surroundings) -> Call:
     """ "Open the front door", where that is a lock, is to unlock it: what turns a cover on turns a lock off."""
     verb = re.match(r"(open|close|shut)\b", plain(text), re.IGNORECASE)
@@ -43,6 +50,21 @@ def as_level(call: Call, text: str, surroundings: Surroundings) -> Call:
 
 
 MAX_LEVEL: Final = 10
+
+
+def as_warmth(call: Call, text: str, surroundings: Surroundings) -> Call:
+    """ "Set the bedroom to 22" is how warm it shall be, where it has a thermostat; of its lights one says percent."""
+    number, area = call.arguments.get("brightness"), call.arguments.get("area")
+    if call.tool != "home.light" or not area or not isinstance(number, (int, float)) or number not in _ROOM_DEGREES:
+        return call
+    if call.arguments.get("name") or re.search(r"%|percent|bright|light|lamp|dim", text, re.IGNORECASE):
+        return call
+    if not targets(surroundings.home(), "HassClimateSetTemperature", {"area": area}):
+        return call
+    return replace(call, tool="home.temperature", arguments={"area": area, "temperature": float(number)})
+
+
+_ROOM_DEGREES: Final = range(15, 29)
 
 
 def of_garage(text: str, surroundings: Surroundings) -> list[Call]:

@@ -21,6 +21,8 @@ def sayings(text: str, last: Call | None, languages: Sequence[str], surroundings
         named_for_later(last, text, surroundings.clock()),
         moved_by_title(plain(text), surroundings),
         _each_kind(plain(text)),
+        _minded(text),
+        "pause the music" if _MUSIC_OFF.fullmatch(plain(text)) else None,
     ):
         if said:
             yield said
@@ -37,3 +39,18 @@ _KINDS: Final = re.compile(
     r",? and (?:all )?(?:my |the )?(alarms|timers|reminders)",
     re.IGNORECASE,
 )
+
+
+def _minded(text: str) -> str | None:
+    """ "would you mind turning on the lamp" as "turn on the lamp"."""
+    match = _MIND.fullmatch(plain(text)) or _MIND.fullmatch(text.strip(" .!?"))
+    return f"{_VERBS[match['verb'].casefold()]} {match['rest']}" if match else None
+
+
+_VERBS: Final = {"turning": "turn", "switching": "switch", "opening": "open", "closing": "close", "setting": "set",
+                 "locking": "lock", "dimming": "dim", "starting": "start", "stopping": "stop", "pausing": "pause",
+                 "playing": "play", "adding": "add", "reminding": "remind", "waking": "wake"}  # fmt: skip
+_MIND: Final = re.compile(
+    rf"(?:hey,? |please )?(?:would|do) you mind (?P<verb>{'|'.join(_VERBS)}) (?P<rest>.+)", re.IGNORECASE
+)
+_MUSIC_OFF: Final = re.compile(r"(?:turn|switch|shut) (?:off (?:the |my )?music|(?:the |my )?music off)", re.IGNORECASE)
