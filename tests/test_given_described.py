@@ -36,6 +36,7 @@ STARS = {"enum": ["1", "2", "3", "dontcare"]}
         ("a cleaner in Phuket", "province_id", PROVINCE, 7, None),
         ("cleaning in Bangkok", "service_id", SERVICE, 1, 1),  # of two that are named, the one that the model wrote
         ("ironing, please", "service_id", SERVICE, 3, 2),
+        ("20 cleaners in Bangkok", "province_id", PROVINCE, 20, 20),  # a number that is said is no code
         ("sales tax in New York", "state", STATE, "California", "NY"),
         ("sales tax in Texas", "state", STATE, "CA", None),
         ("a room from 10th December 2022", "start", DAY, "2022", "2022-12-10"),

@@ -30,7 +30,8 @@ def standing(request: str, name: str, value: Any, schema: Mapping[str, Any], req
     if (named := named_option(request, schema.get("enum", ()))) is not None:
         return named
     if required or value is not None:
-        read = coded(request, value, schema)
+        said = isinstance(value, (int, float)) and any(n == value for n in numbers(request))
+        read = None if said else coded(request, value, schema)  # "the limit is 20" is 20, whatever 100 stands for
         read = dated(request, name, value, schema) if read is None else read
         if read is not None:
             return read
