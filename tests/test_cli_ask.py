@@ -173,6 +173,21 @@ def test_refusals_say_what_to_do(assistant_home: Path, arguments: tuple[str, ...
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    "stdin", [bytes(range(128, 256)) * 4, "what is this?".encode("utf-16") * 4], ids=["no text at all", "UTF-16"]
+)
+def test_what_is_no_text_is_refused_before_a_model_is_opened(assistant_home: Path, stdin: bytes) -> None:
+    code, out, err = ask(assistant_home, "what is this", stdin=stdin)
+    assert (code, out) == (2, "")
+    assert "not text in UTF-8" in err and "assistant documents add" in err
+
+
+def test_a_few_bytes_that_are_no_text_are_let_through(assistant_home: Path) -> None:
+    code, _, err = ask(assistant_home, *SMALL, stdin=b"a line of a log\n" * 20 + b"\xff\x00" * 12)
+    assert code == 4, err  # no model is here: the question itself was taken
+    assert "the invalid bytes were replaced" in err
+
+
 @pytest.mark.models
 def test_models_that_are_not_what_they_should_be(assistant_home: Path, smollm2_path: Path, tmp_path: Path) -> None:
     good = smollm2_path.read_bytes()

@@ -152,9 +152,20 @@ def _read_stdin() -> str:
         _notice(f"only the first {MAX_STDIN_BYTES // 2**20} MiB of standard input were read")
         raw = raw[:MAX_STDIN_BYTES]
     text = raw.decode(errors="replace")
+    if _looks_binary(raw, text):
+        raise UsageError(
+            "standard input is not text in UTF-8; `assistant documents add FILE` reads PDF and office files"
+        )
     if "\ufffd" in text and "\ufffd".encode() not in raw:
         _notice("standard input is not valid UTF-8: the invalid bytes were replaced")
     return text
+
+
+def _looks_binary(raw: bytes, text: str) -> bool:
+    """Whether the bytes are a picture, a PDF, UTF-16 or the like; `text` is what they decode to. A model that is shown
+    such a thing answers nonsense. A few stray bytes are let through: logs hold them."""
+    lost = text.count("\ufffd") - raw.count("\ufffd".encode()) + text.count("\0")
+    return lost > 16 and lost > len(text) / 10
 
 
 def _valid_unicode(text: str) -> str:
