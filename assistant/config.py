@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,16 @@ from assistant.errors import SettingsError
 DEFAULT_SYSTEM = (
     "You are a helpful assistant that runs on the user's own computer, without internet. Answer briefly and plainly."
 )
+_WRONG_TYPE = re.compile(r"Expected `(.+?)`, got `(.+?)` - at `\$\.(.+)`")
+_TYPES = {
+    "str": "text in quotes",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
 
 
 class Persona(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +89,7 @@ def load(path: Path) -> Settings:
     try:
         settings = msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{path}: {error}") from error
+        raise SettingsError(f"{path}: {_in_words(error)}") from error
     _refuse_out_of_range(settings, path)
     return settings
 
@@ -93,6 +104,16 @@ def save(settings: Settings, path: Path) -> None:
 def changed(settings: Settings, **fields: Any) -> Settings:
     """Settings with other values."""
     return msgspec.structs.replace(settings, **fields)
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    """A wrong type as the user of a TOML file knows it: the setting first, then what it must be and what it is."""
+    told = str(error)
+    if (parts := _WRONG_TYPE.fullmatch(told)) is None:
+        return told
+    wanted, got, setting = parts.groups()
+    names = [_TYPES.get(name.strip(), name) for name in wanted.split("|")]
+    return f"{setting} must be {' or '.join(names)}, not {_TYPES.get(got, got)}"
 
 
 def _refuse_unknown(table: dict[str, Any], path: Path) -> None:

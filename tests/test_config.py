@@ -30,7 +30,9 @@ def test_round_trip_writes_only_what_differs(tmp_path: Path) -> None:
     [
         ("temprature = 0.5", "did you mean 'temperature'"),
         ("context-tokens = 512", "did you mean 'context_tokens'"),
-        ("model = 3", "model"),
+        ("model = 3", "model must be text in quotes, not a whole number"),
+        ('push_to_talk = "yes"', "push_to_talk must be true or false, not text in quotes"),
+        ("[gateway]\naddress = 1", "gateway.address must be text in quotes"),
         ("top_k = 0", "top_k = 0 is outside 1 to 1000"),
         ("max_tokens = -1", "max_tokens"),
         ("model = ", "not valid TOML"),
