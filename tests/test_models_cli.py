@@ -65,6 +65,12 @@ def test_add_list_verify_remove(assistant_home: Path, tmp_path: Path) -> None:
     assert document(broken)["ok"] is False
     assert "assistant models remove my-model" in document(broken)["files"][0]["problem"]
     assert run("verify").returncode == 4
+    blob.write_bytes(gguf()[:-1])
+    listed = run("list").stdout
+    assert "damaged" in next(line for line in listed.splitlines() if line.startswith("my-model"))
+    assert "assistant models verify my-model" in listed
+    assert [m["name"] for m in document(run("list", "--json"))["models"] if m["damaged"]] == ["my-model"]
+    blob.write_bytes(gguf()[:-1] + b"?")
     assert document(run("remove", "my-model", "--json"))["freed_bytes"] >= len(gguf())
     gone = run("remove", "my-model")
     assert (gone.returncode, gone.stdout) == (4, "")

@@ -54,7 +54,8 @@ def _list(options: argparse.Namespace) -> int:
         return _print_json({"models": [_described(store, entry, installed) for entry, installed in entries]})
     rows: list[tuple[str, ...]] = [("NAME", "FILE", "SIZE", "RAM", "LICENCE", "STATE")]
     for entry, installed in entries:
-        state = ["installed"] * installed + ["untested"] * entry.untested + ["set aside"] * _is_aside(store, entry)
+        state = ["installed"] * installed + ["damaged"] * store.is_damaged(entry)
+        state += ["untested"] * entry.untested + ["set aside"] * _is_aside(store, entry)
         files = (
             entry.main_file.name if len(entry.kept) == 1 else f"{entry.main_file.name} and {len(entry.kept) - 1} more"
         )
@@ -64,6 +65,8 @@ def _list(options: argparse.Namespace) -> int:
     _print_table(rows)
     print("\nuntested: never run by the authors; the file is checked against a hash that others published")
     for entry, _ in entries:
+        if store.is_damaged(entry):
+            print(f"damaged: {entry.name}: `assistant models verify {entry.name}` tells what is wrong and what to do")
         if aside := store.why_aside(entry):
             print(f"set aside: {entry.name}: {aside}; `assistant models release {entry.name}` lets it be tried again")
     return EXIT_OK
@@ -212,6 +215,7 @@ def _described(store: Store, entry: Entry, installed: bool) -> dict[str, Any]:
         "family": entry.family,
         "n_context": entry.n_context,
         "installed": installed,
+        "damaged": store.is_damaged(entry),
         "untested": entry.untested,
         "set_aside": str(store.why_aside(entry) or ""),
         "note": entry.note,

@@ -84,6 +84,10 @@ class Store:
     def is_installed(self, entry: Entry) -> bool:
         return all(self._has(file) for file in entry.kept)
 
+    def is_damaged(self, entry: Entry) -> bool:
+        """Whether a file of it is here with another size than it should have: cut off, on a bad disk or by a copy."""
+        return any(os.path.lexists(self.blob(file)) and not self._has(file) for file in entry.kept)
+
     def where(self) -> Path:
         """The folder that holds everything."""
         return self.folder
