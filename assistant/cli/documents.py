@@ -73,6 +73,7 @@ def _changed(options: argparse.Namespace, changes: Changes, library: Library) ->
     lines.append(
         f"{_count(len(changes.added), 'document')} read into {_count(changes.n_chunks, 'passage')}, "
         f"{len(changes.unchanged)} unchanged"
+        + (f", {_count(len(changes.problems), 'problem')}" if changes.problems else "")
     )
     print_result(options.json, msgspec.to_builtins(changes), lines)
     _advise(library)
