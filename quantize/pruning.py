@@ -12,13 +12,16 @@ Widths are snapped to multiples of 256 (K-quants need them) or at least 32 (ever
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from assistant.errors import UsageError
+from quantize.losses import logits_kl
+from quantize.precision import products_in
 from quantize.statistics import Statistics
 from quantize.topology import Model, block_list, linear_at, topology
 
@@ -118,6 +121,59 @@ def layer_scores(model: Model, statistics: Statistics, criterion: Criterion, see
             return torch.tensor([sum(float(p.detach().norm()) for p in block.parameters()) for block in layers])
 
 
+@torch.no_grad()
+def layer_influences(model: Model, samples: Tensor) -> Tensor:
+    """Block influence, 1 - cos(input, output), shape (n_layers,), of samples (n, length): one forward pass, where
+    `gather` needs a backward pass too for all that it knows besides."""
+    layers = block_list(model)
+    found = torch.zeros(len(layers))
+
+    def watch(index: int) -> Callable[..., None]:
+        def hook(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            before = _passed_by(block, args, kwargs, output)
+            pair = [x[0] if isinstance(x, tuple) else x for x in (before, output)]
+            found[index] += (1 - torch.cosine_similarity(pair[0].float(), pair[1].float(), dim=-1)).mean()
+
+        return hook
+
+    handles = [layer.register_forward_hook(watch(i), with_kwargs=True) for i, layer in enumerate(layers)]
+    try:
+        for sample in samples:
+            with products_in("auto", sample.device):
+                model(input_ids=sample[None], use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found / len(samples)
+
+
+@torch.no_grad()
+def layer_divergences(model: Model, samples: Tensor, expected: list[Tensor]) -> Tensor:
+    """KL divergence to the `expected` logits with each layer left out by itself, shape (n_layers,).
+
+    Samples (n, length), logits (1, length, n_vocab) each. What a cut costs is measured instead of guessed at (SLEB,
+    arXiv 2402.09025); n_layers forward passes, in bfloat16 where the processor has it.
+    """
+    found = []
+    for block in block_list(model):
+        handle = block.register_forward_hook(_passed_by, with_kwargs=True)
+        each = []
+        try:
+            for sample, logits in zip(samples, expected, strict=True):
+                with products_in("auto", sample.device):
+                    got = model(input_ids=sample[None], use_cache=False).logits
+                each.append(logits_kl(logits, got.float()))
+        finally:
+            handle.remove()
+        found.append(torch.stack(each).mean())
+    return torch.stack(found)
+
+
+def _passed_by(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    before = args[0] if args else kwargs["hidden_states"]
+    return (before, *output[1:]) if isinstance(output, tuple) else before
+
+
 def prune_ffn(model: Model, scores: list[Tensor], width: int) -> None:
     """Keep the `width` best channels of every layer, in place."""
     for block, score in zip(block_list(model), scores, strict=True):
@@ -166,6 +222,23 @@ def lowest_layers(scores: Tensor, n: int) -> list[int]:
     inner = scores.clone()
     inner[0] = inner[-1] = float("inf")
     return sorted(inner.topk(n, largest=False).indices.tolist())
+
+
+def cut_layers(model: Model, n: int, measure: Callable[[], Tensor], between: Callable[[int], None]) -> list[int]:
+    """Remove `n` layers one by one, in place; returns their numbers in the model as it came, in the order of the cuts.
+
+    Two neighbours can each be spared and not both, which one measurement does not see: `measure` is asked for the
+    scores (n_layers,) anew before each cut. `between` is called with the number of cuts so far after each but the last.
+    """
+    numbers = list(range(len(block_list(model))))
+    cut = []
+    for done in range(1, n + 1):
+        (layer,) = lowest_layers(measure(), 1)
+        prune_layers(model, [layer])
+        cut.append(numbers.pop(layer))
+        if done < n:
+            between(done)
+    return cut
 
 
 def _expand(groups: Tensor, size: int) -> Tensor:

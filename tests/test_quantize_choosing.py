@@ -18,7 +18,7 @@ from quantize.runtime import open_runtime
 from quantize.source import load_source
 from quantize.stages.training import write_float
 from quantize.statistics import Statistics, gather
-from quantize.topology import block_linears, tied_embedding, topology
+from quantize.topology import block_linears, block_list, tied_embedding, topology
 from quantize_tiny import FFN, KV_HEADS, N_LAYERS
 
 torch.set_num_threads(1)  # threads that spin at barriers make a busy machine slower
@@ -85,6 +85,37 @@ def test_widths_snap_and_impossible_ones_are_refused() -> None:
 
 def test_the_first_and_last_layer_are_never_chosen() -> None:
     assert pruning.lowest_layers(torch.tensor([0.0, 3.0, 1.0, 2.0, 0.0]), 2) == [2, 3]
+
+
+def test_layers_cut_one_by_one_are_measured_again_and_named_as_they_were(tiny: Path) -> None:
+    model = load_source(tiny).eval()
+    layers = block_list(model)
+    layers.extend([layers[1], layers[1], layers[2]])  # six
+    model.config.num_hidden_layers = 6
+    scores = iter([[0, 5, 1, 2, 9, 0], [0, 9, 2, 3, 0], [0, 3, 2, 0]])
+    healed: list[int] = []
+    cut = pruning.cut_layers(model, 3, lambda: torch.tensor(next(scores), dtype=torch.float), healed.append)
+    assert cut == [2, 3, 4], "numbers are those of the model before any cut"
+    assert healed == [1, 2], "nothing is healed before the last cut is made"
+    assert topology(model).n_layers == 3
+
+
+def test_influence_by_a_forward_pass_is_that_of_the_statistics(tiny: Path, samples: torch.Tensor) -> None:
+    model = load_source(tiny).eval()
+    expected = gather(model, samples).influence
+    assert pruning.layer_influences(model, samples).tolist() == pytest.approx(expected.tolist(), rel=0.05)
+
+
+def test_what_a_layer_costs_is_the_divergence_of_the_model_without_it(tiny: Path, samples: torch.Tensor) -> None:
+    model = load_source(tiny).eval()
+    with torch.no_grad():
+        expected = [model(input_ids=s[None], use_cache=False).logits for s in samples]
+        predicted = pruning.layer_divergences(model, samples, expected)
+        pruning.prune_layers(model, [1])
+        got = [model(input_ids=s[None], use_cache=False).logits for s in samples]
+    each = [float(losses.logits_kl(e, g)) for e, g in zip(expected, got, strict=True)]
+    assert float(predicted[1]) == pytest.approx(sum(each) / len(each), rel=0.05), "bfloat16 where the processor has it"
+    assert len(predicted) == N_LAYERS and float(predicted.min()) > 0
 
 
 # Planning

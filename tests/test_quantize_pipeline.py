@@ -101,7 +101,7 @@ def test_a_crash_in_any_stage_then_resume_gives_the_same_hash(
         assert not any("step 4/6" in line for line in lines), "the checkpoint at step 4 was not used"
 
 
-@pytest.mark.parametrize("compare", ["ffn", "heads", "layers", "quantisers", "losses", "schedules"])
+@pytest.mark.parametrize("compare", ["ffn", "heads", "layers", "quantisers", "losses", "schedules", "layer-cuts"])
 def test_every_study_has_its_null_in_the_table(
     compare: str, tiny: Path, undisturbed: tuple[Outcome, list[str]], tmp_path: Path
 ) -> None:
@@ -111,6 +111,7 @@ def test_every_study_has_its_null_in_the_table(
     done = run_recipe(Recipe("study", "tiny", [Step("study", "", settings)]), tiny, tmp_path, lambda line: None)
     rows = {row["name"]: row for row in msgspec.json.decode((done.folders["study"] / "table.json").read_bytes())}
     nulls = {"quantisers": "Q4_0 reference", "losses": "labels", "schedules": "one-shot"}
+    nulls |= {"layer-cuts": "divergence, at once"}
     null = nulls.get(compare, "random")
     assert rows[null]["difference"] is None
     others = [row for name, row in rows.items() if name != null and row["null"] == null]

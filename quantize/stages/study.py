@@ -24,20 +24,21 @@ from quantize.source import load_source
 from quantize.stages.training import Distil, distillation_loss, float32_bytes, load_tokens
 from quantize.statistics import Statistics
 from quantize.topology import Model, block_linears
-from quantize.train import Run, Schedule, batches, train
+from quantize.train import Run, Schedule, batches, save_atomically, train
 
 CRITERIA: tuple[pruning.Criterion, ...] = ("magnitude", "gradient", "information", "wanda", "random")
 Row = tuple[str, Tensor]
 _NULLS = {"ffn": "random", "heads": "random", "layers": "random", "losses": "labels", "schedules": "one-shot"}
+_AT_ONCE = "at once"
 _CELLS = ("kld", "standard_error", "difference", "standard_error_of_difference")
 
 
 class Study(Stage, frozen=True):
     """table.json and table.md of one comparison. `n_steps` is the budget of healing, the same for every row; `n_cuts`
-    are those of the iterative schedule. `set_aside` windows behind the held-out ones are used for nothing: those on
-    which something was chosen before."""
+    are those of the iterative schedule of widths, `kinds` the formats of the quantisers. `set_aside` windows behind the
+    held-out ones are used for nothing: those on which something was chosen before."""
 
-    compare: Literal["ffn", "heads", "layers", "quantisers", "losses", "schedules"]
+    compare: Literal["ffn", "heads", "layers", "quantisers", "losses", "schedules", "layer-cuts"]
     statistics: str = "calibrate"
     packs: str = "packs"
     held_out: int = 8
@@ -48,6 +49,7 @@ class Study(Stage, frozen=True):
     ffn_width: int = 1280
     n_layers: int = 2
     n_cuts: int = 2
+    kinds: tuple[str, ...] = ("Q4_0", "IQ4_NL")
 
     def inputs(self) -> list[str]:
         return [self.statistics, self.packs]
@@ -77,7 +79,13 @@ class Study(Stage, frozen=True):
 
     def _row(self, name: str, windows: dict[str, Tensor]) -> dict[str, Any]:
         """A row's mean, and its mean difference to the null's on the same windows, which varies far less."""
-        null = f"{name.split()[0]} reference" if self.compare == "quantisers" else _NULLS[self.compare]
+        match self.compare:
+            case "quantisers":
+                null = f"{name.split()[0]} reference"
+            case "layer-cuts":
+                null = f"{name.split(',')[0]}, {_AT_ONCE}"
+            case _:
+                null = _NULLS[self.compare]
         values: list[float | None] = [*_mean(windows[name]), None, None]
         if name != null:
             values[2:] = _mean(windows[name] - windows[null])
@@ -107,12 +115,18 @@ class Bench:
             found = [logits_kl(e, changed(input_ids=w[None], use_cache=False).logits) for e, w in pairs]
         return torch.stack(found)
 
-    def heal(self, student: Model, study: Study, place: Place, settings: Distil, n_steps: int, label: str) -> None:
-        """Train the student for `n_steps`; the checkpoint is the row's own, so a killed study goes on."""
+    def heal(self, student: Model, study: Study, place: Place, settings: Distil, steps: range, label: str) -> None:
+        """Train the student on the batches of `steps`: several healings that share a range see as much text as one.
+
+        The checkpoint is the label's own, so a killed study goes on.
+        """
+        if not steps:
+            return
         parameters = [{"params": list(student.parameters()), "lr": study.rate, "peak": study.rate}]
         loss = distillation_loss(self.model, student, settings)
         data = batches(self.training, 2, study.length, place.seed)
-        run = Run(data, Schedule(n_steps, 2, max(1, n_steps // 3)), place.scratch / f"{label}.pt", 10)
+        schedule = Schedule(len(steps), 2, max(1, len(steps) // 3))
+        run = Run(lambda step: data(steps[step]), schedule, place.scratch / f"{label}.pt", 10)
         for progress in train(student, parameters, loss, run):
             place.report(f"{label}: {progress}")
 
@@ -138,7 +152,7 @@ def _criteria(study: Study, bench: Bench, found: Statistics, place: Place) -> It
 
 def _quantisers(study: Study, bench: Bench, found: Statistics, place: Place) -> Iterator[Row]:
     """Each 4-bit grid by ggml's reference, by searched scales, by weighted scales, by error feedback."""
-    for kind in ("Q4_0", "IQ4_NL"):
+    for kind in study.kinds:
         grid = GRIDS[kind]
 
         def weighted(name: str, w: Tensor, grid: Any = grid) -> Tensor:
@@ -170,7 +184,7 @@ def _losses(study: Study, bench: Bench, found: Statistics, place: Place) -> Iter
     yield "none", bench.divergence(_pruned(study, bench, found, "gradient", 0))
     for loss in ("labels", "logits", "features", "relations"):
         model = _pruned(study, bench, found, "gradient", 0)
-        bench.heal(model, study, place, Distil(loss=loss), study.n_steps, loss)
+        bench.heal(model, study, place, Distil(loss=loss), range(study.n_steps), loss)
         yield loss, bench.divergence(model)
 
 
@@ -197,8 +211,66 @@ def _schedules(study: Study, bench: Bench, found: Statistics, place: Place) -> I
         for cut, (width, n_steps) in enumerate(zip(widths, steps, strict=True)):
             scores = pruning.ffn_scores(model, _again(model, bench) if cut else found, "gradient")
             pruning.prune_ffn(model, scores, width)
-            bench.heal(model, study, place, Distil(), n_steps, f"{name}-{cut}")
+            done = sum(steps[:cut])
+            bench.heal(model, study, place, Distil(), range(done, done + n_steps), f"{name}-{cut}")
         yield name, bench.divergence(model)
+
+
+def _layer_cuts(study: Study, bench: Bench, found: Statistics, place: Place) -> Iterator[Row]:
+    """`n_layers` cut at once after one measurement, or one by one and measured anew: equal size and equal tokens.
+
+    Cut one by one, half of the steps go between the cuts.
+    """
+    samples = bench.training[: 8 * 512].view(8, 512)
+    with torch.no_grad():
+        expected = [bench.model(input_ids=s[None], use_cache=False).logits for s in samples[:2]]
+    measures: dict[str, Callable[[Model], Tensor]] = {
+        "influence": lambda model: pruning.layer_influences(model, samples),
+        "divergence": lambda model: pruning.layer_divergences(model, samples[:2], expected),
+    }
+    between = study.n_steps // 2 // max(study.n_layers - 1, 1)
+    for criterion, measure in measures.items():
+        for one_by_one in (False, True):
+            name = f"{criterion}, {'one by one' if one_by_one else _AT_ONCE}"
+            row = place.scratch / f"{name}.row.pt"  # minutes of work: a killed study reads it again
+            if not row.exists():
+                model = copy.deepcopy(bench.model)
+                _cut_and_heal(model, study, bench, place, measure, name, between if one_by_one else None)
+                save_atomically(bench.divergence(model), row)
+            yield name, torch.load(row, weights_only=True)
+
+
+def _cut_and_heal(  # noqa: PLR0913 - one row of the table
+    model: Model,
+    study: Study,
+    bench: Bench,
+    place: Place,
+    measure: Callable[[Model], Tensor],
+    name: str,
+    between: int | None,
+) -> None:
+    """Cut `study.n_layers` in place: one by one with `between` steps after each cut but the last, or at once (None)."""
+
+    def heal(done: int) -> None:
+        steps = range((done - 1) * (between or 0), done * (between or 0))
+        bench.heal(model, study, place, Distil(), steps, f"{name}-{done}")
+
+    def scores() -> Tensor:
+        kept = place.scratch / f"{name}-{model.config.num_hidden_layers}.scores.pt"  # nearly a minute each
+        if not kept.exists():
+            save_atomically(measure(model), kept)
+            place.report(f"{name}: {model.config.num_hidden_layers} layers measured")
+        found: Tensor = torch.load(kept, weights_only=True)
+        return found
+
+    if between is None:
+        cut = pruning.lowest_layers(scores(), study.n_layers)
+        pruning.prune_layers(model, cut)
+    else:
+        cut = pruning.cut_layers(model, study.n_layers, scores, heal)
+    place.report(f"{name}: layers {cut}")
+    rest = range((between or 0) * (study.n_layers - 1), study.n_steps)
+    bench.heal(model, study, place, Distil(), rest, f"{name}-last")
 
 
 def _again(model: Model, bench: Bench) -> Statistics:
@@ -217,4 +289,5 @@ _ROWS: dict[str, Callable[[Study, Bench, Statistics, Place], Iterator[Row]]] = {
     "quantisers": _quantisers,
     "losses": _losses,
     "schedules": _schedules,
+    "layer-cuts": _layer_cuts,
 }
