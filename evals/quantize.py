@@ -1,4 +1,4 @@
-"""`evals run quantize`: the 4-bit file that the shipped recipe makes, measured against the 16-bit file it came from.
+"""`evals run quantize`: the file that a shipped recipe makes, measured against the 16-bit file it came from.
 
 | metric | what it is | promise (for a file of the whole recipe) |
 |---|---|---|
@@ -9,7 +9,8 @@
 | tool_call_flips, tool_call_mcnemar_p, ... | answers that changed; with --data also on sets of lm/ (not --quick) | |
 
 A file that is missing is made first, in the folder `quantize` of the home: by the same recipe cut to a quarter of an
-hour, or with --full by the whole recipe (an hour and more). Once made it is only measured.
+hour, or with --full by the whole recipe (an hour and more). Once made it is only measured. The recipe is that of the
+mixed formats, which keeps every promise; `--only q4_0` takes that of Q4_0.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from evals.results import Metric
 from evals.task import Effort, Options, Outcome, Progress
 
 SOURCE = "smollm2-135m"
-WHOLE, CUT = "smollm2-135m-q4_0-qad", "smollm2-135m-q4_0-quick"
 FIDELITY = ("kld_mean", "kld_median", "kld_p99", "ppl_ratio", "top1_agreement")
 SETS = ("arc_easy", "piqa", "winogrande")
 JUDGED = {
@@ -37,16 +37,26 @@ JUDGED = {
 
 
 @dataclass(frozen=True, slots=True)
+class Recipes:
+    """A whole recipe, the same one cut to a quarter of an hour, and their stage that makes the file."""
+
+    whole: str
+    cut: str
+    stage: str
+
+
+MIXED = Recipes("smollm2-135m-mixed", "smollm2-135m-mixed-quick", "compensate")
+Q4_0 = Recipes("smollm2-135m-q4_0-qad", "smollm2-135m-q4_0-quick", "qad")
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
-    """The file, the 16-bit file it is measured against, and the recipe that made both."""
+    """The file, the 16-bit file it is measured against, the recipe that made both, and whether that is a whole one."""
 
     file: Path
     reference: Path
     recipe: str
-
-    @property
-    def whole(self) -> bool:
-        return self.recipe == WHOLE
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,7 @@ class Quantize:
     name: str = "quantize"
     summary: str = "the 4-bit file made here against its 16-bit file: fidelity, flips, size, speed, memory"
     needs: str = "the model smollm2-135m, and the extra `quantize`"
+    known: tuple[Recipes, ...] = (MIXED, Q4_0)
 
     def run(self, options: Options) -> Outcome:
         """Raises ModelMissingError without the source model."""
@@ -65,6 +76,11 @@ class Quantize:
                 "quantize", "its file takes a quarter of an hour to make: `evals run quantize --quick`"
             )
             return outcome
+        recipes = next((known for known in self.known if options.wants(known.whole)), None)
+        if recipes is None:
+            names = " and ".join(known.whole for known in self.known)
+            outcome.not_measurable("quantize", f"no recipe has such a name; there are {names}")
+            return outcome
         source = resolve(SOURCE)
         try:
             from quantize.inspection import evaluate_file
@@ -73,7 +89,7 @@ class Quantize:
             return outcome
         progress = Progress({"make": 700.0, "conversations": 120.0} | ({"prose": 120.0} if options.data else {}))
         progress.start("make")
-        made = make(Path(source.path), options.effort, progress)
+        made = make(recipes, Path(source.path), options.effort, progress)
         progress.finish("make")
         n_scored = options.choose(2048, 8192, 20_000)
         progress.start("conversations")
@@ -99,23 +115,25 @@ class Quantize:
         return outcome
 
 
-def make(source: Path, effort: Effort, progress: Progress) -> Made:
+def make(recipes: Recipes, source: Path, effort: Effort, progress: Progress) -> Made:
     """The file of the whole recipe if there is one, or that of the cut one; what is missing is made, or resumed."""
     from quantize.recipe import read_recipe
     from quantize.runner import finished, run_recipe
     from quantize.topology import set_threads
 
     home = paths.private_folder(paths.home() / "quantize")
-    recipes = [read_recipe(Path(name)) for name in ([WHOLE] if effort is Effort.FULL else [WHOLE, CUT])]
-    ready = [(recipe, folders) for recipe in recipes if (folders := finished(home / recipe.name)) is not None]
+    names = [recipes.whole] if effort is Effort.FULL else [recipes.whole, recipes.cut]
+    allowed = [read_recipe(Path(name)) for name in names]
+    ready = [(recipe, folders) for recipe in allowed if (folders := finished(home / recipe.name)) is not None]
     if ready:
         recipe, folders = ready[0]
         progress.say(f"{recipe.name} made a file before: measuring it")
     else:
-        recipe = recipes[-1]
+        recipe = allowed[-1]
         set_threads(min(2, psutil.cpu_count(logical=False) or 1))
         folders = run_recipe(recipe, source, home / recipe.name, progress.say, resume=True).folders
-    return Made(folders["qad"] / "model.gguf", folders["reference"] / "model.gguf", recipe.name)
+    made, reference = (folders[stage] / "model.gguf" for stage in (recipes.stage, "reference"))
+    return Made(made, reference, recipe.name, whole=recipe is allowed[0])
 
 
 def judged(found: dict[str, dict[str, Any]], whole: bool) -> dict[str, Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,15 +38,15 @@ def tiny_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> evals.quantize
     source = write_tiny(tmp_path / "tiny.gguf")
     (tmp_path / "cut.toml").write_text(RECIPE)
     monkeypatch.setenv("ASSISTANT_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(evals.quantize, "CUT", str(tmp_path / "cut.toml"))
     monkeypatch.setattr(evals.quantize, "resolve", lambda name: SimpleNamespace(path=source))
-    return evals.quantize.Quantize()
+    recipes = replace(evals.quantize.Q4_0, cut=str(tmp_path / "cut.toml"))
+    return evals.quantize.Quantize(known=(evals.quantize.MIXED, recipes))
 
 
 def test_the_missing_file_is_made_once_and_measured(
     tiny_task: evals.quantize.Quantize, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    document, code = run_task(tiny_task, Options("smollm2-135m", Effort.QUICK))
+    document, code = run_task(tiny_task, Options("smollm2-135m", Effort.QUICK, only=("q4_0",)))
     assert code == 0, document.failures
     wanted = "kld_mean kld_p99 ppl_ratio top1_agreement bytes decode_tps peak_memory_mb tool_call_flips"
     assert set(wanted.split()) <= set(document.metrics)
@@ -53,19 +54,28 @@ def test_the_missing_file_is_made_once_and_measured(
     assert not document.metrics["kld_mean"].bar, "only the whole recipe's file carries the promise"
     assert document.provenance["models"][0]["name"] == "tiny-cut"
     assert "step 2/2" in capsys.readouterr().err
-    again, _ = run_task(tiny_task, Options("smollm2-135m", Effort.QUICK))
+    again, _ = run_task(tiny_task, Options("smollm2-135m", Effort.QUICK, only=("q4_0",)))
     assert again.metrics["kld_mean"].value == document.metrics["kld_mean"].value
     assert "measuring it" in capsys.readouterr().err
 
 
-def test_the_cut_recipe_is_the_whole_one_with_less_of_everything() -> None:
-    whole, cut = (read_recipe(Path(name)) for name in (evals.quantize.WHOLE, evals.quantize.CUT))
+def test_a_recipe_that_does_not_exist_is_not_measured(tiny_task: evals.quantize.Quantize) -> None:
+    document, _ = run_task(tiny_task, Options("smollm2-135m", Effort.QUICK, only=("q3",)))
+    assert not document.metrics
+    assert "smollm2-135m-mixed and smollm2-135m-q4_0-qad" in document.failures[0].message
+
+
+@pytest.mark.parametrize("recipes", [evals.quantize.MIXED, evals.quantize.Q4_0], ids=lambda r: str(r.whole))
+def test_the_cut_recipe_is_the_whole_one_with_less_of_everything(recipes: evals.quantize.Recipes) -> None:
+    whole, cut = (read_recipe(Path(name)) for name in (recipes.whole, recipes.cut))
+    assert recipes.stage in {step.name for step in cut.stages}
     longer = {step.name: step for step in whole.stages}
     assert cut.source == whole.source == evals.quantize.SOURCE
     for step in cut.stages:
         assert step.do == longer[step.name].do
         for key, value in step.parameters.items():
-            assert longer[step.name].parameters[key] >= value, f"{step.name} {key}"
+            there = longer[step.name].parameters[key]
+            assert there >= value if isinstance(value, int) else there == value, f"{step.name} {key}"
 
 
 def test_the_promise_is_judged_for_the_whole_recipe_only() -> None:
