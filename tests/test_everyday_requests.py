@@ -140,6 +140,7 @@ def test_what_is_not_there_needs_no_confirmation_to_be_deleted() -> None:
     bench = Bench()
     assert bench.say("forget my shoe size") == "There is no fact about that."
     assert bench.say("delete the note about the key") == "There is no note about that."
+    assert bench.say("clear the shopping list") == "The shopping list is empty."
     assert bench.asked == []
 
 

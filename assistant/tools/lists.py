@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import msgspec
 
 from assistant.home.model import Entity, key
-from assistant.tools import Missing, Nothing, Outcome, Surroundings, Tool, ToolError, confirmed, read_only
+from assistant.tools import Level, Missing, Nothing, Outcome, Surroundings, Tool, ToolError, confirmed, read_only
 from assistant.tools.wording import nearest
 
 KIND: Final = "list"
@@ -176,8 +176,14 @@ def asks_delete(arguments: Named, surroundings: Surroundings) -> tuple[str, str]
 
 def clear(arguments: Named, surroundings: Surroundings) -> Outcome:
     kept = _list(arguments.name, surroundings)
+    if not kept.items:
+        return Outcome(f"The {kept.name} list is empty.", {"list": kept.name})
     _save(ListOf(kept.name), surroundings)
     return Outcome(f"Cleared the {kept.name} list ({len(kept.items)} items). Say undo to bring them back.")
+
+
+def level_of_clearing(arguments: Named, surroundings: Surroundings) -> Level:
+    return Level.CONFIRM if _list(arguments.name, surroundings).items else Level.READ
 
 
 def asks_clear(arguments: Named, surroundings: Surroundings) -> tuple[str, str]:
@@ -250,6 +256,6 @@ TOOLS: Final = (
     Tool("list.create", "make a new list", Named, create, examples=("create a list called gifts",), by_model=False),
     Tool("list.delete", "delete a list", Named, delete, confirmed, ("delete the gifts list",), by_model=False,
          asks=asks_delete),
-    Tool("list.clear", "empty a list", Named, clear, confirmed, ("clear the shopping list",),
+    Tool("list.clear", "empty a list", Named, clear, level_of_clearing, ("clear the shopping list",),
          asks=asks_clear),
 )  # fmt: skip
