@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,16 @@ def test_an_answer_is_cited_and_one_that_stands_nowhere_is_not(store: DocumentSt
     assert good.place == "papers/boiler.md, Boiler"
     for reply in ("Not in the documents.", "The passages do not say.", "Seven hundred elephants", "", "   "):
         assert answering.cited(reply, "What pressure?", passages).answer == ""
+
+
+def test_an_answer_from_a_passage_about_something_else_is_not_given(store: DocumentStore) -> None:
+    boiler = next(hit.chunk for hit in search(store, "boiler pressure", 3).hits if "1.5 bar" in hit.chunk.text)
+    rent = replace(boiler, text="The rent of the flat is 940 euro a month.")
+    both = [rent, boiler]
+    assert answering.cited("940 euro a month", "What is the pressure?", both).answer == ""
+    assert answering.cited("1.5 bar", "What is the pressure?", both).answer == "1.5 bar"
+    assert answering.cited("940 euro a month", "What does the flat cost?", both).answer == "940 euro a month"
+    assert answering.cited("940 euro a month", "How much goes to the landlord?", both).answer == "940 euro a month"
 
 
 def chat_with(folder: Path, model: ScriptedModel, question: str) -> tuple[str, Chat]:

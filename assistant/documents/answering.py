@@ -143,7 +143,19 @@ def cited(reply: str, question: str, passages: Sequence[Located]) -> Cited:
     if telling and len(telling & there) < _GROUNDED * len(telling):
         return Cited("")
     quote, chunk = _best_sentence(answer, question, passages)
+    if _is_of_another_matter(chunk, question, passages):
+        return Cited("")
     return Cited(answer, quote, chunk.place)
+
+
+def _is_of_another_matter(chosen: Located, question: str, passages: Sequence[Located]) -> bool:
+    """Whether the passage that an answer rests on has no word of the question, and a sentence of another has half of
+    them or more: a small model answered "what pressure should the boiler have" with the rent."""
+    asked = _telling(question)
+    if not asked or asked & _telling(chosen.text):
+        return False
+    others = (sentence for chunk in passages if chunk is not chosen for sentence in sentences(chunk.text))
+    return any(len(asked & _telling(sentence)) >= QUOTED * len(asked) for sentence in others)
 
 
 def _best_sentence(answer: str, question: str, passages: Sequence[Located]) -> tuple[str, Located]:
