@@ -133,6 +133,22 @@ def test_names_alone_are_heard_again_without_being_told(
     assert transcriber.transcribe(pcm, "en", ["Gargoyle lamp"], draft=True).text == ""
 
 
+@pytest.mark.models
+@pytest.mark.parametrize(("log_probability", "heard"), [(-2.4, "The"), (-2.6, "")])
+def test_what_is_hardly_more_than_chance_was_not_said(
+    speech_store: Store, monkeypatch: pytest.MonkeyPatch, log_probability: float, heard: str
+) -> None:
+    transcriber = WhisperTranscriber(speech_store.resolve("whisper-base").path)
+    pcm = np.random.default_rng(1).integers(-900, 900, 2 * RATE_HZ).astype(np.int16)
+    tokens = [*transcriber._ids(" The"), transcriber._end]
+    written = SimpleNamespace(sequences_ids=[tokens], scores=[log_probability], no_speech_prob=0.5)
+    model = SimpleNamespace(
+        is_multilingual=True, encode=lambda spectrum: spectrum, generate=lambda *_arguments, **_options: [written]
+    )
+    monkeypatch.setattr(transcriber, "_model", model)
+    assert transcriber.transcribe(pcm, "en").text == heard
+
+
 def test_a_sentence_begun_again_is_written_once() -> None:
     assert once("Set the lights to red. Set the lights to red. Set the lights") == "Set the lights to red."
     assert once("turn on the lamp turn on the lamp") == "turn on the lamp"

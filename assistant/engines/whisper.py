@@ -45,6 +45,7 @@ class Window:
     most_compressible: float = 2.4  # a text that zips better than this repeats itself
     silence_probability: float = 0.6  # of "no speech" ...
     silence_log_probability: float = -0.6  # ... and an unsure text: nothing was said
+    guessed_log_probability: float = -2.5  # below, heard again: a token in twelve by chance, no word of a speaker
 
 
 FULL_WINDOW = Window(least_s=_FULL_S, draft_least_s=_FULL_S)
@@ -169,8 +170,9 @@ class WhisperTranscriber:
             heard.no_speech_probability > self._window.silence_probability
             and heard.log_probability < self._window.silence_log_probability
         )
+        guessed = heard.log_probability < self._window.guessed_log_probability
         looping = repeats(heard.text, self._window.most_compressible) or n_tokens >= _most_tokens(speech_s)
-        return unsure or looping or not any(c.isalnum() for c in heard.text) or _is_sound_note(heard.text)
+        return unsure or guessed or looping or not any(c.isalnum() for c in heard.text) or _is_sound_note(heard.text)
 
     def _id(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token)
