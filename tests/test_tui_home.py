@@ -14,7 +14,9 @@ from tui_chat import Chat, at, closed, run, scripted, services
 
 
 def with_home() -> Services:
-    return services(scripted(), router=lambda history: Router(surroundings_for(history, simulated(), rings=True)))
+    return services(
+        scripted("I am a model."), router=lambda history: Router(surroundings_for(history, simulated(), rings=True))
+    )
 
 
 def row(chat: Chat, name: str) -> int:
@@ -40,6 +42,17 @@ def test_rooms_and_devices_are_listed_with_their_state() -> None:
     assert [text for entity_id, text in rows if not entity_id][:1]
     assert all(not text.startswith(" ") for entity_id, text in rows if not entity_id)
     assert len([1 for entity_id, _ in rows if entity_id]) == len(simulated().entities)
+
+
+def test_a_reply_of_a_rule_names_no_model_and_one_of_the_model_does() -> None:
+    async def story(chat: Chat) -> None:
+        await chat.ask("turn off the kitchen light")
+        by_rule = chat.last
+        await chat.ask("who are you?")
+        assert by_rule.label() == "Assistant"
+        assert chat.last.label().startswith("Assistant · ")
+
+    run(with_home(), story)
 
 
 def test_enter_switches_a_light_and_words_show_in_the_panel() -> None:

@@ -225,7 +225,7 @@ class ReplyView(MessageView):
         if self._flush_timer is not None:
             self._flush_timer.stop()
         self._flush()
-        self.message, self.streaming = message, False
+        self.message, self.streaming, self._model = message, False, ""  # a rule's reply was written by no model
         thought, answer = split_thinking(safe(message.content))
         for reasoning in self.query(Reasoning):
             await reasoning.body.finish(thought)
