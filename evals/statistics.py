@@ -87,14 +87,6 @@ def ratio_of_medians(a: Sequence[float], b: Sequence[float], level: float = 0.95
     return Interval(float(np.median(first) / np.median(second)), low, high, min(len(first), len(second)))
 
 
-def relative_spread(samples: Sequence[float]) -> float:
-    """Half the distance between the quartiles over the median: how noisy a set of timings is. 0 for fewer than 2."""
-    if len(samples) < 2:
-        return 0.0
-    middle = median(samples)
-    return (quantile(samples, 0.75) - quantile(samples, 0.25)) / 2 / abs(middle) if middle else math.inf
-
-
 def _array(samples: Sequence[float]) -> Floats:
     if not len(samples):
         raise ValueError("no samples")

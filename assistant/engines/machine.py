@@ -93,10 +93,6 @@ def compiled_backends() -> tuple[str, ...]:
     return ("CPU", *found)
 
 
-def has_gpu_backend() -> bool:
-    return any(backend not in ("CPU", "BLAS") for backend in compiled_backends())
-
-
 def _usable_threads() -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
     quota, _, period = _cgroup_text("cpu.max").partition(" ")

@@ -36,13 +36,6 @@ _MAX_REDIRECTS = 5
 _READ_BYTES = 256 << 10
 
 
-def pull_model(name: str, store: Store, report: Report = silent) -> Entry:
-    """Make sure that the model of this name is installed and sound, fetching what is missing; see pull()."""
-    entry = store.entry(name)
-    pull(entry, store, report)
-    return entry
-
-
 def pull(entry: Entry, store: Store, report: Report = silent, limits: Limits | None = None) -> None:
     """Fetch all files of a model that are not here, resuming where an earlier run was interrupted.
 

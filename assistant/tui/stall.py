@@ -42,11 +42,6 @@ class _Sink(HeadlessDriver):
         return
 
 
-def longest_stall_ms(services: Services, question: str = "Go on", size: tuple[int, int] = (100, 40)) -> float:
-    """Ask one question and return the longest stall, in milliseconds, from Enter until the reply is complete."""
-    return asyncio.run(measure(services, question, size)).longest_ms
-
-
 async def measure(services: Services, question: str, size: tuple[int, int] = (100, 40)) -> Stall:
     """Open the chat, wait for the model, ask, and watch the event loop until the reply has been parsed and drawn.
 
