@@ -195,12 +195,19 @@ def _add_explain(commands: Any) -> None:
     parser = commands.add_parser("explain", help="the formulas and worked cases, from the running code")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="also draw the plots (needs matplotlib)")
     parser.add_argument("--source", help="draw them for the weights of this model (a name or a path)")
+    parser.add_argument(
+        "--statistics", type=Path, metavar="FOLDER", help="of a calibrate stage: what each layer of the source costs"
+    )
+    parser.add_argument(
+        "--measured", type=Path, nargs="+", default=[], metavar="FILE", help="results of evaluate: quality against size"
+    )
     parser.set_defaults(run=_explain)
 
 
 def _explain(given: argparse.Namespace) -> int:
     from quantize.explain import explain
 
-    for line in explain(given.plots, find_source(given.source) if given.source else None):
+    source = find_source(given.source) if given.source else None
+    for line in explain(given.plots, source, given.statistics, given.measured):
         print(line)
     return 0

@@ -1,21 +1,33 @@
-"""`quantize explain`: formulas and worked cases, computed by the code that runs; plots of a model's own weights."""
+"""`quantize explain`: formulas and worked cases, computed by the code that runs; plots of a model's own weights, of
+what rounding each of its layers costs, and of measured files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from assistant.errors import UsageError
 from quantize.formulas import Logarithmic, fit_linear, worked_cases
 
 Floats = npt.NDArray[np.float64]
+SENSITIVITY_KIND: Final = "Q4_0"
 
 
-def explain(plots: Path | None, source: Path | None) -> Iterator[str]:
-    """Lines of Markdown; with `plots`, also draws into that folder and names the files."""
+def explain(
+    plots: Path | None, source: Path | None, statistics: Path | None = None, measured: Sequence[Path] = ()
+) -> Iterator[str]:
+    """Lines of Markdown; with `plots`, also draws into that folder and names the files. Raises UsageError.
+
+    With the folder of a `calibrate` stage of this source, what each layer costs is told too; with results of `quantize
+    evaluate`, their quality against their size.
+    """
     for case in worked_cases():
         yield f"## {case.title}"
         yield f"    {case.formula}"
@@ -28,10 +40,20 @@ def explain(plots: Path | None, source: Path | None) -> Iterator[str]:
     yield "|---|---|---|---|"
     for bits, *errors in error_against_bits(weights):
         yield f"| {bits} | " + " | ".join(f"{error:.4f}" for error in errors) + " |"
+    costs = layer_sensitivity(source, statistics) if statistics else {}
+    files = quality_and_size(measured)
+    if costs:
+        yield from ("", f"## What a layer in {SENSITIVITY_KIND} is predicted to cost (KL divergence, nat)")
+        yield from (f"- layer {layer}: {cost:.4f}" for layer, cost in costs.items())
+    if files:
+        yield from ("", "## Quality against size", "| file | MB | mean KL divergence (nat) |", "|---|---|---|")
+        yield from (f"| {name} | {megabytes:.1f} | {kld:.4f} |" for name, (megabytes, kld) in files.items())
     if plots is not None:
         plots.mkdir(parents=True, exist_ok=True)
-        for path in draw(plots, weights):
-            yield f"drawn: {path}"
+        drawn = list(draw(plots, weights))
+        drawn += [draw_sensitivity(costs, plots / "sensitivity.svg")] if costs else []
+        drawn += [draw_quality_against_size(files, plots / "quality-against-size.svg")] if files else []
+        yield from (f"drawn: {path}" for path in drawn)
 
 
 def sample_weights(source: Path | None, n: int = 1 << 16) -> Floats:
@@ -46,6 +68,49 @@ def sample_weights(source: Path | None, n: int = 1 << 16) -> Floats:
     middle = matrices[len(matrices) // 2]
     values = gguf.quants.dequantize(middle.data, middle.tensor_type).ravel().astype(np.float64)
     return values[: min(n, len(values)) // 32 * 32]
+
+
+def layer_sensitivity(source: Path | None, statistics: Path) -> dict[str, float]:
+    """Layer -> nats that rounding all of its matrices is predicted to add (plan.predict: Fisher information and
+    activations of `statistics`, the folder of a `calibrate` stage). Raises UsageError."""
+    from quantize.plan import predict
+    from quantize.source import load_source
+    from quantize.statistics import Statistics
+
+    if source is None:
+        raise UsageError("--statistics is of one model: name it with --source")
+    path = statistics / "statistics.safetensors"
+    if not path.exists():
+        raise UsageError(f"{path} is not there: name the folder that a `calibrate` stage made")
+    model, found = load_source(source), Statistics.load(path)
+    costs: defaultdict[str, float] = defaultdict(float)
+    try:
+        for name, choices in predict(model, found, (SENSITIVITY_KIND,)).items():
+            layer = re.search(r"\.(\d+)\.", name)
+            costs[layer[1] if layer else name] += choices[0].cost
+    except (KeyError, RuntimeError) as error:
+        raise UsageError(f"{path}: these statistics are of another model than {source.name}") from error
+    return dict(costs)
+
+
+def quality_and_size(measured: Sequence[Path]) -> dict[str, tuple[float, float]]:
+    """Name -> (megabytes, mean KL divergence in nats) of results of `quantize evaluate`, a JSON document a line.
+    Raises UsageError."""
+    files: dict[str, tuple[float, float]] = {}
+    for path in measured:
+        try:
+            for line in filter(str.strip, path.read_text(encoding="utf-8").splitlines()):
+                document = msgspec.json.decode(line)
+                metrics, models = document["metrics"], document["provenance"]["models"]
+                size_mb, kld = metrics["bytes"]["value"] / 1e6, metrics["kld_mean"]["value"]
+                name = models[0]["name"]
+                name = path.stem if name == "model" or name in files else name  # a stage calls every file model.gguf
+                files[name] = (size_mb, kld)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError, IndexError, TypeError) as error:
+            raise UsageError(f"{path}: not what `quantize evaluate` prints, a JSON document a line") from error
+    return files
 
 
 def error_against_bits(weights: Floats) -> list[tuple[int, float, float, float]]:
@@ -87,7 +152,7 @@ def draw(folder: Path, weights: Floats) -> Iterator[Path]:
 
 
 def draw_sensitivity(costs: dict[str, float], path: Path) -> Path:
-    """Bars of a predicted or measured KL divergence for each layer or kind of layer."""
+    """Bars: layer -> KL divergence in nats."""
     import matplotlib as mpl
 
     mpl.use("svg")
@@ -96,7 +161,9 @@ def draw_sensitivity(costs: dict[str, float], path: Path) -> Path:
     figure, axis = pyplot.subplots(figsize=(8, 4))
     axis.bar(list(costs), list(costs.values()))
     axis.tick_params(axis="x", rotation=90)
-    axis.set(title="Sensitivity: KL divergence when quantised alone", ylabel="nat")
+    axis.set(
+        title=f"Predicted KL divergence of a layer in {SENSITIVITY_KIND}", xlabel="layer", ylabel="nat", yscale="log"
+    )
     return _save(figure, path)
 
 
@@ -111,6 +178,7 @@ def draw_quality_against_size(files: dict[str, tuple[float, float]], path: Path)
     for name, (megabytes, kld) in files.items():
         axis.scatter(megabytes, kld)
         axis.annotate(name, (megabytes, kld), textcoords="offset points", xytext=(4, 4))
+    axis.margins(x=0.4)  # room for the names
     axis.set(title="Quality against size", xlabel="MB", ylabel="mean KL divergence (nat)", yscale="log")
     return _save(figure, path)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -15,6 +18,9 @@ import torch
 from assistant.errors import ModelMissingError, ModelRefusedError, UsageError
 from quantize.cli import main
 from quantize.llama_quantise import llama_quantise
+
+if TYPE_CHECKING:
+    from quantize.statistics import Statistics
 
 torch.set_num_threads(1)
 
@@ -67,6 +73,28 @@ def test_explain_renders_the_worked_cases(tiny: Path, tmp_path: Path, capsys: py
     assert "s = 0.0392156863" in text
     assert "code = 80" in text
     assert {p.name for p in (tmp_path / "plots").iterdir()} == {"histogram.svg", "error-against-bits.svg"}
+
+
+def test_explain_draws_what_layers_cost_and_what_was_measured(
+    tiny: Path, statistics: Statistics, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="plots need matplotlib")
+    statistics.save(tmp_path / "statistics.safetensors")
+    results = tmp_path / "small.json"
+    models = [{"name": "model"}]
+    measured = {"metrics": {"bytes": {"value": 2e6}, "kld_mean": {"value": 0.25}}, "provenance": {"models": models}}
+    results.write_text(json.dumps(measured))
+    given = ["--source", str(tiny), "--statistics", str(tmp_path), "--measured", str(results)]
+    assert main(["explain", "--plots", str(tmp_path / "plots"), *given]) == 0
+    text = capsys.readouterr().out
+    costs = [float(cost) for cost in re.findall(r"^- layer \d+: ([\d.]+)$", text, re.MULTILINE)]
+    assert len(costs) == len(statistics.influence) and all(cost >= 0 for cost in costs) and any(costs)
+    assert "| small | 2.0 | 0.2500 |" in text
+    assert {"sensitivity.svg", "quality-against-size.svg"} <= {p.name for p in (tmp_path / "plots").iterdir()}
+    with pytest.raises(UsageError, match="calibrate"):
+        main(["explain", "--source", str(tiny), "--statistics", str(tmp_path / "nowhere")])
+    with pytest.raises(UsageError, match=r"quantize evaluate"):
+        main(["explain", "--measured", __file__])
 
 
 def test_onnx_computes_what_torch_computes(tiny: Path, tmp_path: Path) -> None:
