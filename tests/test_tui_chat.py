@@ -143,8 +143,8 @@ def test_a_question_that_waited_for_the_model_when_the_app_died_is_in_the_prompt
     run(services(model, history), is_tidy)
 
 
-def test_escape_takes_a_waiting_question_back() -> None:
-    model = scripted("one |two", "next")
+def test_questions_wait_in_their_order_and_escape_takes_them_back() -> None:
+    model = scripted("one |two", "next", "last", "after")
     model.hold()
 
     async def story(chat: Chat) -> None:
@@ -152,13 +152,34 @@ def test_escape_takes_a_waiting_question_back() -> None:
         await chat.until(lambda: chat.views)
         await chat.send("second")
         await chat.send("third")
-        assert chat.toasts == ["One message is already waiting; Esc takes it back"]
-        assert chat.screen.prompt.area.text == "third"
-        await chat.press("escape")  # stops the reply, and the waiting question goes out
+        await chat.until(lambda: len(chat.screen.waiting) == 2)
+        assert not chat.screen.prompt.area.text
+        await chat.press("escape")  # stops the reply, and the waiting questions go out one after the other
         await chat.until(lambda: len(chat.texts) == 4)
         assert chat.texts[2] == "second"
+        assert len(chat.screen.waiting) == 1
+        model.release()
+        await chat.until(lambda: len(chat.texts) == 6)
+        assert chat.texts[4] == "third"
+        await chat.until(lambda: chat.screen.status.state == "ready" and not chat.screen.unsent)
 
     run(services(model), story)
+
+
+def test_escape_takes_all_that_waits_back_before_what_is_being_written() -> None:
+    def open_model(name: str, report: Callable[[str], None]) -> LanguageModel:
+        raise ModelMissingError("the model `x` is not installed; run `assistant models pull x`")
+
+    async def story(chat: Chat) -> None:
+        await chat.send("first")
+        await chat.send("second")
+        await chat.until(lambda: chat.screen.status.state == "no model" and len(chat.screen.waiting) == 2)
+        await chat.press(*"third")
+        await chat.press("escape")
+        assert chat.screen.prompt.area.text == "first\nsecond\nthird"
+        assert not chat.screen.waiting
+
+    run(services(scripted(), open_model=open_model), story, wait=False)
 
 
 def test_a_model_that_cannot_be_loaded_says_why_and_keeps_the_question() -> None:

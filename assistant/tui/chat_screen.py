@@ -74,8 +74,8 @@ class ChatScreen(Screen[None]):
         self.model_request: object = None  # the loading or probing whose result counts
         self.changing = asyncio.Lock()  # held by whoever changes the conversation
         self.running: Running | None = None
-        self.waiting: Request | None = None
-        self.unsent = False  # whether a waiting question is kept in the history (unsent.py)
+        self.waiting: list[Request] = []  # in the order in which they are sent
+        self.unsent = False  # whether what waits is kept in the history (unsent.py)
         self.editing: Message | None = None
         self.drafts: dict[str, str] = {}  # conversation id -> what was typed and not sent
         self.n_pieces = 0  # of the last reply
@@ -141,10 +141,6 @@ class ChatScreen(Screen[None]):
     @on(PromptArea.Submitted)
     def submitted(self, event: PromptArea.Submitted) -> None:
         text, editing, chat = event.text, self.editing, self.chat
-        if self.waiting is not None:
-            self.prompt.area.put(text)
-            self.app.notify("One message is already waiting; Esc takes it back", markup=False)
-            return
         self.editing = None
         self.prompt.area.remember(text)
         self.prompt.note("")
@@ -199,7 +195,7 @@ class ChatScreen(Screen[None]):
             self.show_status(state="stopping…")
         elif voice_mode.hush(self):
             pass  # what is heard so far is what is remembered
-        elif self.waiting is not None:
+        elif self.waiting:
             await turns.forget_waiting(self)
         elif self.editing is not None:
             self.prompt.area.put("")

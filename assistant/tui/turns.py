@@ -68,10 +68,8 @@ async def begin(screen: ChatScreen, request: Request) -> None:
         screen.drafts[request.chat.conversation.id] = request.text
         return
     if screen.model is None or screen.running is not None or screen.status.state != "ready":
-        screen.waiting = request
-        first = safe(request.text, keep_newlines=False)[:60]
-        screen.prompt.note(f"Waiting for the model, then sent (Esc takes it back): {first}")
-        await unsent.keep(screen, request.text)
+        screen.waiting.append(request)
+        await _tell_waiting(screen)
         return
     try:
         reply = await asyncio.to_thread(request.begin)
@@ -79,7 +77,7 @@ async def begin(screen: ChatScreen, request: Request) -> None:
         screen.prompt.area.put(request.text)
         await screen.transcript.tell("Not sent: it could not be saved", str(error))
         return
-    await unsent.forget(screen)
+    await _tell_waiting(screen)
     selecting = isinstance(screen.focused, MessageView)
     await screen.show_branch(streaming_id=reply.id)
     view = screen.transcript.reply(reply.id)
@@ -139,17 +137,28 @@ def stop_for_good(screen: ChatScreen) -> None:
 
 
 def send_waiting(screen: ChatScreen) -> None:
-    """Ask the waiting question if the model is free."""
-    if screen.waiting is not None and screen.running is None and screen.status.state == "ready":
-        request, screen.waiting = screen.waiting, None
-        screen.prompt.note("")
-        screen.post_message(screen.Begin(request))
+    """Ask the question that waits longest if the model is free."""
+    if screen.waiting and screen.running is None and screen.status.state == "ready":
+        screen.post_message(screen.Begin(screen.waiting.pop(0)))
 
 
 async def forget_waiting(screen: ChatScreen) -> None:
-    """Take the waiting question, or the edit, back into the prompt."""
-    if screen.waiting is not None:
-        screen.prompt.area.put(screen.waiting.text)
+    """Take all that waits back into the prompt, before what is written there, or leave the edit."""
+    if screen.waiting:
+        texts = [*(request.text for request in screen.waiting), screen.prompt.area.text]
+        screen.prompt.area.put("\n".join(filter(str.strip, texts)))
+    screen.waiting.clear()
+    screen.editing = None
+    await _tell_waiting(screen)
+
+
+async def _tell_waiting(screen: ChatScreen) -> None:
+    """Say what waits, and keep it: it is there again if the app ends before it was sent."""
+    if not screen.waiting:
+        screen.prompt.note("")
         await unsent.forget(screen)
-    screen.waiting = screen.editing = None
-    screen.prompt.note("")
+        return
+    first, *more = (safe(request.text, keep_newlines=False)[:60] for request in screen.waiting)
+    others = f" (and {len(more)} more)" if more else ""
+    screen.prompt.note(f"Waiting for the model, then sent (Esc takes it back): {first}{others}")
+    await unsent.keep(screen, "\n".join(request.text for request in screen.waiting))
