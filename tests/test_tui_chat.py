@@ -251,6 +251,44 @@ def test_a_question_that_cannot_be_saved_comes_back_into_the_prompt() -> None:
     run(services(scripted("ok"), history), story)
 
 
+def test_a_question_that_waited_and_cannot_be_saved_comes_back_before_what_is_written() -> None:
+    history, model = ephemeral_history(), scripted("one |two")
+    model.hold()
+
+    async def story(chat: Chat) -> None:
+        await chat.send("first")
+        await chat.until(lambda: chat.views)
+        await chat.send("second")
+        await chat.send("third")
+        await chat.until(lambda: len(chat.screen.waiting) == 2)
+        await chat.press(*"fourth")
+        history.close()
+        model.release()
+        await chat.until(lambda: any(n.startswith("Not sent") for n in chat.notices))
+        assert chat.screen.prompt.area.text == "second\nthird\nfourth"
+        assert not chat.screen.waiting
+
+    run(services(model, history), story)
+
+
+def test_a_question_that_finds_the_model_taken_again_keeps_its_place() -> None:
+    model = scripted("one |two", "next", "last", "after")
+    model.hold()
+
+    async def story(chat: Chat) -> None:
+        await chat.send("first")
+        await chat.until(lambda: chat.views)
+        await chat.send("second")
+        await chat.send("third")
+        await chat.until(lambda: len(chat.screen.waiting) == 2)
+        chat.screen.post_message(chat.screen.Begin(chat.screen.waiting.pop(0)))
+        await chat.until(lambda: len(chat.screen.waiting) == 2)
+        assert [request.text for request in chat.screen.waiting] == ["second", "third"]
+        model.release()
+
+    run(services(model), story)
+
+
 def test_late_pieces_of_an_old_turn_are_dropped() -> None:
     from assistant.tui.border import Ended, Piece
     from assistant.turn import Turn

@@ -10,7 +10,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from assistant.conversation import Message
@@ -34,6 +34,7 @@ class Request:
     text: str
     chat: Chat
     begin: Callable[[], Message]
+    sent_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(eq=False, slots=True)
@@ -65,16 +66,19 @@ class Running:
 async def begin(screen: ChatScreen, request: Request) -> None:
     """Commit the question and start the reply, or keep the question until the model is free."""
     if request.chat is not screen.chat:  # the conversation was left in the same moment
-        screen.drafts[request.chat.conversation.id] = request.text
+        draft = screen.drafts.get(request.chat.conversation.id, "")
+        screen.drafts[request.chat.conversation.id] = _joined(request.text, draft)
         return
     if screen.model is None or screen.running is not None or screen.status.state != "ready":
         screen.waiting.append(request)
+        screen.waiting.sort(key=lambda one: one.sent_s)  # it may have been about to begin when the model was taken
         await _tell_waiting(screen)
         return
     try:
         reply = await asyncio.to_thread(request.begin)
     except AssistantError as error:
-        screen.prompt.area.put(request.text)
+        screen.waiting.insert(0, request)
+        await forget_waiting(screen)  # what waits behind it would not be saved either
         await screen.transcript.tell("Not sent: it could not be saved", str(error))
         return
     await _tell_waiting(screen)
@@ -145,8 +149,7 @@ def send_waiting(screen: ChatScreen) -> None:
 async def forget_waiting(screen: ChatScreen) -> None:
     """Take all that waits back into the prompt, before what is written there, or leave the edit."""
     if screen.waiting:
-        texts = [*(request.text for request in screen.waiting), screen.prompt.area.text]
-        screen.prompt.area.put("\n".join(filter(str.strip, texts)))
+        screen.prompt.area.put(_joined(*(request.text for request in screen.waiting), screen.prompt.area.text))
     screen.waiting.clear()
     screen.editing = None
     await _tell_waiting(screen)
@@ -161,4 +164,8 @@ async def _tell_waiting(screen: ChatScreen) -> None:
     first, *more = (safe(request.text, keep_newlines=False)[:60] for request in screen.waiting)
     others = f" (and {len(more)} more)" if more else ""
     screen.prompt.note(f"Waiting for the model, then sent (Esc takes it back): {first}{others}")
-    await unsent.keep(screen, "\n".join(request.text for request in screen.waiting))
+    await unsent.keep(screen, _joined(*(request.text for request in screen.waiting)))
+
+
+def _joined(*texts: str) -> str:
+    return "\n".join(filter(str.strip, texts))
