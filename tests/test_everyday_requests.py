@@ -168,9 +168,13 @@ def test_an_appointment_is_found_by_what_it_is_and_a_note_just_taken_is_deleted(
 
 
 def test_the_lights_are_all_of_them_though_one_device_has_the_word_in_its_name() -> None:
-    for said in ("I want the lights off", "lights", "turn the lights off"):
-        for call in Bench().decide(said).calls:
-            assert call.arguments.get("name") != "Garden Lights", said
+    for said in ("I want the lights off", "turn the lights off"):
+        bench = Bench()
+        bench.say("turn on the lights")
+        lights = [e.id for e in bench.surroundings.home().entities if e.domain == "light"]
+        assert {bench.state(light) for light in lights} == {"on"}
+        bench.say(said)
+        assert {bench.state(light) for light in lights} == {"off"}, said
     assert Bench().decide("turn off the garden lights").calls[0].arguments["name"] == "Garden Lights"
 
 
@@ -186,3 +190,20 @@ def test_the_lights_are_all_of_them_though_one_device_has_the_word_in_its_name()
 )
 def test_a_bare_number_for_a_room_is_how_warm_it_shall_be_where_it_can_be(said: str, tool: str) -> None:
     assert Bench().decide(said).calls[0].tool == tool
+
+
+@pytest.mark.parametrize(
+    ("said", "tool"),
+    [
+        ("tell me in 5 minutes that the pasta is done", "reminder.set"),
+        ("put coffee on the stove on my list", "list.add"),
+        ("put milk from the shopping list on the hardware list", "list.move"),
+        ("dial my brother", "system.needs_network"),
+    ],
+)
+def test_no_half_of_a_request_is_taken_for_something_else(said: str, tool: str) -> None:
+    assert Bench().decide(said).calls[0].tool == tool
+
+
+def test_turning_the_sound_down_is_no_telephone_call() -> None:
+    assert not any(c.tool == "system.needs_network" for c in Bench().decide("dial down the volume").calls)

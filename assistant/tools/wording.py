@@ -54,6 +54,7 @@ _REWORDED: Final = tuple(
         (rf"{_MADE} (.+?) (?:to )?(?:cool|cold|bright) white$", r"set the color temperature of \1 to 5000"),
         (r"^(?:the )?(blinds|shutters|curtains) (?:down|closed)$", r"close the \1"),
         (r"^(?:the )?(blinds|shutters|curtains) (?:up|open)$", r"open the \1"),
+        (r"^(?:let me know|tell me) (in .+?) (that .+)$", r"remind me \1 \2"),
         (r"^(?:let me know|tell me|ping me|beep)(?: again)? (?:when |after |in )(.+?)(?: have| has| are| is)?"
          r"(?: passed| gone by| up| over)?$", r"set a timer for \1"),
         (r"^(?:let me know|ping me|beep) (at .+)$", r"wake me \1"),
