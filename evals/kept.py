@@ -21,9 +21,10 @@ class Kept:
         self._path = path
         self._writing = Lock()
         self._known: dict[tuple[str, ...], Any] = {}
-        text = path.read_text(encoding="utf-8") if path and path.exists() else ""
+        # A line may be cut in the middle of a letter, and a text may hold what splitlines() takes for the end of one.
+        text = path.read_text(encoding="utf-8", errors="replace") if path and path.exists() else ""
         self._opening = "\n" if text and not text.endswith("\n") else ""  # behind a line that was cut off
-        for line in text.splitlines():
+        for line in text.split("\n"):
             try:
                 row = json.loads(line)
                 self._known[tuple(row["key"])] = row["verdict"]

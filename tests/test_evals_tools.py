@@ -224,8 +224,8 @@ def test_an_interrupted_measurement_goes_on_with_the_rows_that_are_missing(tmp_p
 
     tools_calling.measure(samples, {"ours": caller}, keys, Kept(file), stop)
     assert len(asked) == 2
-    with file.open("a") as cut_off:
-        cut_off.write('{"key": ["ours 1", "simple')
+    with file.open("ab") as cut_off:
+        cut_off.write('{"key": ["ours 1", "ä'.encode()[:-1])
     tools_calling.measure(samples, {"ours": caller}, keys, Kept(file), Event())
     assert len(asked) == 3, "what was measured is not measured again"
     kept = Kept(file)
