@@ -73,6 +73,8 @@ def sample_weights(source: Path | None, n: int = 1 << 16) -> Floats:
 def layer_sensitivity(source: Path | None, statistics: Path) -> dict[str, float]:
     """Layer -> nats that rounding all of its matrices is predicted to add (plan.predict: Fisher information and
     activations of `statistics`, the folder of a `calibrate` stage). Raises UsageError."""
+    from safetensors import SafetensorError
+
     from quantize.plan import predict
     from quantize.source import load_source
     from quantize.statistics import Statistics
@@ -82,7 +84,11 @@ def layer_sensitivity(source: Path | None, statistics: Path) -> dict[str, float]
     path = statistics / "statistics.safetensors"
     if not path.exists():
         raise UsageError(f"{path} is not there: name the folder that a `calibrate` stage made")
-    model, found = load_source(source), Statistics.load(path)
+    try:
+        found = Statistics.load(path)
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise UsageError(f"{path} is damaged, or not what a `calibrate` stage writes: make it anew") from error
+    model = load_source(source)
     costs: defaultdict[str, float] = defaultdict(float)
     try:
         for name, choices in predict(model, found, (SENSITIVITY_KIND,)).items():

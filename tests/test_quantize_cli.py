@@ -93,6 +93,10 @@ def test_explain_draws_what_layers_cost_and_what_was_measured(
     assert {"sensitivity.svg", "quality-against-size.svg"} <= {p.name for p in (tmp_path / "plots").iterdir()}
     with pytest.raises(UsageError, match="calibrate"):
         main(["explain", "--source", str(tiny), "--statistics", str(tmp_path / "nowhere")])
+    whole = (tmp_path / "statistics.safetensors").read_bytes()
+    (tmp_path / "statistics.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UsageError, match="damaged"):
+        main(["explain", "--source", str(tiny), "--statistics", str(tmp_path)])
     with pytest.raises(UsageError, match=r"quantize evaluate"):
         main(["explain", "--measured", __file__])
 
