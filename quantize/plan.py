@@ -2,7 +2,9 @@
 
 The cost of a format is predicted, not guessed: with H = E[g^2] of a layer's outputs (diagonal Fisher) and E[x^2] of
 its inputs, rounding W to W' raises the KL divergence by about 1/2 sum_ij H_i E[x_j^2] (W_ij - W'_ij)^2. One pass over
-calibration text (statistics.py) therefore scores every tensor in every format without running the model again. `scan`
+calibration text (statistics.py) therefore scores every tensor in every format without running the model again. The
+token embedding is read as a layer too, by tokens instead of activations, and where it is the last layer also, both
+readings add up. `scan`
 checks the prediction by measurement: optimum.quanto quantises one kind of layer at a time and the KL is measured.
 
 The knapsack: on each tensor's lower convex hull of (price, cost), buy the steps of best gain per price that the budgets
@@ -23,7 +25,7 @@ from torch import Tensor
 
 from assistant.errors import UsageError
 from quantize.gguf_io import tensor_names
-from quantize.grids import GRIDS, Grid, dequantise, quantise, search_scales
+from quantize.grids import BLOCK, GRIDS, Grid, dequantise, quantise, search_scales
 from quantize.kquants import Q4K, SUPER_BLOCK
 from quantize.losses import logits_kl
 from quantize.statistics import Statistics
@@ -36,6 +38,7 @@ from quantize.topology import Model, block_linears, topology
 TIME = {"F16": 1.0, "Q4_0": 0.446, "IQ4_NL": 0.453, "Q4_K": 0.446, "Q8_0": 0.667, "Q5_0": 0.637}
 # Bytes that a weight's time in F16 counts for, tried in this order.
 _PRESSURES = (0.0, *np.geomspace(0.05, 50.0, 31).tolist())
+_ROWS = 4096  # of an embedding at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,43 @@ def _choice(weight: Tensor, square: Tensor, fisher: Tensor, grid: Grid) -> Choic
     cost = 0.5 * float(fisher @ (error @ square))
     n = weight.numel()
     return Choice(grid.name, n * grid.bits_per_weight / 8, cost, n * TIME[grid.name])
+
+
+def predict_table(model: Model, statistics: Statistics, kinds: Sequence[str]) -> list[Choice]:
+    """The token embedding and the last layer, one table or two, in every format; both get the same.
+
+    Raises UsageError if the statistics say nothing of them.
+    """
+    found = statistics.table
+    if not found:
+        raise UsageError("these statistics do not tell what the embedding is worth: gather them anew with `calibrate`")
+    first, last = model.get_input_embeddings().weight.detach(), model.get_output_embeddings().weight.detach()
+    read, guessed = (found["seen"], found["gradient"]), (found["fisher"], found["square"])
+    tied = model.get_input_embeddings().weight is model.get_output_embeddings().weight
+    tables = [(first, [read, guessed])] if tied else [(first, [read]), (last, [guessed])]
+    n = sum(weight.numel() for weight, _ in tables)
+    return [
+        Choice(
+            kind,
+            n * GRIDS[kind].bits_per_weight / 8,
+            sum(_table_cost(weight, uses, GRIDS[kind]) for weight, uses in tables),
+            n * TIME[kind],
+        )
+        for kind in kinds
+    ]
+
+
+def _table_cost(weight: Tensor, uses: Sequence[tuple[Tensor, Tensor]], grid: Grid) -> float:
+    """`uses` weigh the rows and the columns of a table, (n_vocab,) and (hidden,), each time that it is read."""
+    importance = sum(rows.mean() * columns for rows, columns in uses)
+    assert isinstance(importance, Tensor)  # noqa: S101 - narrows the type: a table is used at least once
+    cost = 0.0
+    for start in range(0, len(weight), _ROWS):
+        part = weight[start : start + _ROWS]
+        scales = search_scales(part, grid, importance.view(1, -1, BLOCK))
+        error = (dequantise(*quantise(part, scales, grid), grid) - part).square()
+        cost += sum(0.5 * float(rows[start : start + _ROWS] @ (error @ columns)) for rows, columns in uses)
+    return cost
 
 
 def choose(

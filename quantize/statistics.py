@@ -32,7 +32,12 @@ _KEPT_ROWS = 512  # activations kept for the entropy's histograms, spread over a
 @dataclass
 class Statistics:
     """By module path: `square` (n_in,), `taylor` (n_in,), `fisher` (n_out,), `entropy` (n_in,). `influence` and
-    `block_taylor` (n_layers,)."""
+    `block_taylor` (n_layers,).
+
+    `table` is about the token embedding and the last layer: `square` (hidden,) and `fisher` (n_vocab,) of the last
+    layer, as above; `seen` (n_vocab,), the share of the tokens that read a row, and `gradient` (hidden,), E[g^2] of
+    what is read.
+    """
 
     square: dict[str, Tensor] = field(default_factory=dict)
     taylor: dict[str, Tensor] = field(default_factory=dict)
@@ -40,10 +45,11 @@ class Statistics:
     entropy: dict[str, Tensor] = field(default_factory=dict)
     influence: Tensor = field(default_factory=lambda: torch.zeros(0))
     block_taylor: Tensor = field(default_factory=lambda: torch.zeros(0))
+    table: dict[str, Tensor] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         tensors = {"influence": self.influence, "block_taylor": self.block_taylor}
-        for kind in ("square", "taylor", "fisher", "entropy"):
+        for kind in ("square", "taylor", "fisher", "entropy", "table"):
             tensors |= {f"{kind}|{name}": value.contiguous() for name, value in self.__dict__[kind].items()}
         save_file(tensors, path)
 
@@ -131,6 +137,8 @@ class _Watch:
         self.sums.block_taylor = torch.zeros(len(layers))
         self.handles = [m.register_forward_hook(self._linear(name)) for name, m in block_linears(model).items()]
         self.handles += [m.register_forward_hook(self._block(i), with_kwargs=True) for i, m in enumerate(layers)]
+        self.handles.append(model.get_input_embeddings().register_forward_hook(self._first))
+        self.handles.append(model.get_output_embeddings().register_forward_hook(self._last))
 
     def _linear(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
@@ -153,6 +161,18 @@ class _Watch:
 
         return hook
 
+    def _first(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        n_rows = module.get_parameter("weight").shape[0]
+        self._add("table", "seen", torch.bincount(args[0].flatten(), minlength=n_rows).float())
+        output.register_hook(lambda g: self._add("table", "gradient", g[0].square().sum(0)))  # type: ignore[no-untyped-call]
+
+    def _last(self, module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
+        self._add("table", "square", args[0][0].detach().square().sum(0))
+        # One row a token of the vocabulary: no copy of the logits' gradient is made.
+        output.register_hook(  # type: ignore[no-untyped-call]
+            lambda g: self._add("table", "fisher", torch.linalg.vector_norm(g[0], dim=0).square())
+        )
+
     def _add(self, kind: str, name: str, value: Tensor) -> None:
         table = self.sums.__dict__[kind]
         table[name] = value if name not in table else table[name] + value
@@ -164,7 +184,7 @@ class _Watch:
         for handle in self.handles:
             handle.remove()
         found = self.sums
-        for table in (found.square, found.taylor, found.fisher):
+        for table in (found.square, found.taylor, found.fisher, found.table):
             for name in table:
                 table[name] = table[name] / n_tokens
         found.influence /= n_tokens

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,9 +16,12 @@ import torch
 
 from assistant.errors import UsageError
 from quantize import losses, plan, pruning
+from quantize.grids import GRIDS, dequantise, quantise, search_scales
+from quantize.runner import Place
 from quantize.runtime import open_runtime
 from quantize.source import load_source
 from quantize.stages.training import write_float
+from quantize.stages.weights import Plan
 from quantize.statistics import Statistics, gather
 from quantize.topology import block_linears, block_list, tied_embedding, topology
 from quantize_tiny import FFN, KV_HEADS, N_LAYERS
@@ -158,6 +163,54 @@ def test_a_plan_that_must_be_fast_buys_bytes_that_are_read_fast(tiny: Path, stat
 def test_q4_k_is_offered_only_where_rows_are_long_enough(tiny: Path, statistics: Statistics) -> None:
     for name, options in plan.predict(load_source(tiny), statistics, ["Q4_0", "Q4_K"]).items():
         assert [o.kind for o in options] == (["Q4_0", "Q4_K"] if name.endswith("down_proj") else ["Q4_0"])
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_embedding_is_priced_at_what_rounding_it_costs(
+    tiny: Path, statistics: Statistics, samples: torch.Tensor, tied: bool
+) -> None:
+    model = load_source(tiny).eval()
+    tables = [model.get_input_embeddings()]
+    if not tied:
+        model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+        tables.append(model.lm_head)
+    originals = [table.weight.detach().clone() for table in tables]
+    predicted = plan.predict_table(model, statistics, ["Q4_0", "IQ4_NL", "Q5_0", "Q8_0"])
+    with torch.no_grad():
+        expected = model(input_ids=samples, use_cache=False).logits
+        for option in predicted:
+            grid = GRIDS[option.kind]
+            for table, weight in zip(tables, originals, strict=True):
+                table.weight.copy_(dequantise(*quantise(weight, search_scales(weight, grid), grid), grid))
+            measured = float(losses.logits_kl(expected, model(input_ids=samples, use_cache=False).logits))
+            assert option.cost == pytest.approx(measured, rel=0.5)
+            assert option.n_bytes == sum(w.numel() for w in originals) * grid.bits_per_weight / 8
+    statistics = Statistics(square=statistics.square)
+    with pytest.raises(UsageError, match="gather them anew"):
+        plan.predict_table(model, statistics, ["Q4_0"])
+
+
+def test_a_plan_chooses_the_embedding_by_its_price(tiny: Path, statistics: Statistics, tmp_path: Path) -> None:
+    """What is bought for the embedding beats each fixed choice, and a fixed one is kept."""
+    (tmp_path / "calibrate").mkdir()
+    statistics.save(tmp_path / "calibrate" / "statistics.safetensors")
+    kinds = ("Q4_0", "Q5_0", "Q8_0")
+    prices = {option.kind: option.cost for option in plan.predict_table(load_source(tiny), statistics, kinds)}
+
+    def planned(embedding: str | tuple[str, ...]) -> dict[str, Any]:
+        folder = tmp_path / "-".join(["plan", *embedding])
+        folder.mkdir()
+        place = Place(tiny, {"calibrate": tmp_path / "calibrate"}, folder, 0, lambda line: None)
+        Plan(budget_mb=0.36, kinds=kinds, embedding=embedding).run(place)
+        found: dict[str, Any] = msgspec.json.decode((folder / "plan.json").read_bytes())
+        return found
+
+    chosen = planned(kinds)
+    assert chosen["embedding"] in kinds
+    for kind in kinds:
+        fixed = planned(kind)
+        assert fixed["embedding"] == kind
+        assert chosen["predicted_kld"] <= fixed["predicted_kld"] + prices[kind] + 1e-9
 
 
 def test_plan_patterns_name_exactly_one_tensor_each(tiny: Path, statistics: Statistics) -> None:

@@ -173,6 +173,10 @@ def test_the_curvature_of_a_tied_embedding_is_that_of_both_its_uses(tiny: Path, 
     found = embedding_curvature(model, samples, "float32", seed=5)
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-4 * float(expected.max()))
     assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    # Both uses weigh as much in the statistics, where only the diagonal is kept.
+    table = gather(model, samples, seed=5).table
+    assert torch.allclose(table["square"] + table["gradient"], expected.diagonal(), rtol=1e-3)
+    assert torch.equal(table["seen"] * samples.numel(), torch.bincount(samples.flatten(), minlength=274).float())
 
 
 def test_statistics_let_go_of_every_activation(tiny: Path, samples: torch.Tensor) -> None:
@@ -193,6 +197,7 @@ def test_statistics_survive_a_round_trip_and_name_the_importance_matrix(statisti
     statistics.save(tmp_path / "s.safetensors")
     again = Statistics.load(tmp_path / "s.safetensors")
     assert all(torch.equal(again.fisher[n], v) for n, v in statistics.fisher.items())
+    assert all(torch.equal(again.table[n], v) for n, v in statistics.table.items()) and len(again.table) == 4
     matrix = again.importance_matrix("llama")
     assert len(matrix) == 7 * N_LAYERS
     assert matrix["blk.2.ffn_down.weight"].shape == (FFN,)

@@ -22,6 +22,8 @@ from quantize.statistics import Statistics
 from quantize.topology import block_linears, topology
 from quantize.vocabulary import most_frequent, prune_vocabulary
 
+_TABLE = "embedding"  # its name in a plan, beside module paths
+
 
 class Convert(Stage, frozen=True):
     """A model directory or a GGUF as a float GGUF: model.gguf. `template` is a GGUF with the tokenizer, for a
@@ -117,12 +119,13 @@ class PruneVocabulary(Stage, frozen=True):
 class Plan(Stage, frozen=True):
     """A format for every tensor under a budget of file bytes (plan.py): plan.json, read by `quantise`.
 
-    With `min_speed` the plan is predicted to decode at least so many times as fast as F16 (plan.TIME).
+    With `min_speed` the plan is predicted to decode at least so many times as fast as F16 (plan.TIME). `embedding` is
+    the format of the token embedding (and of a last layer of its own), or several among which the plan chooses.
     """
 
     budget_mb: float = 92.0
     kinds: tuple[str, ...] = ("Q4_0", "Q5_0", "Q8_0")
-    embedding: str = "Q8_0"
+    embedding: str | tuple[str, ...] = "Q8_0"
     min_speed: float = 0.0
     model: str = "source"
     statistics: str = "calibrate"
@@ -135,33 +138,39 @@ class Plan(Stage, frozen=True):
         model = load_source(path)
         found = Statistics.load(place.result(self.statistics, "statistics.safetensors"))
         choices = planning.predict(model, found, self.kinds)
-        fixed_bytes, table = self._fixed(place)
-        n_weights = table + sum(layer.weight.numel() for layer in block_linears(model).values())
-        table_time = table * planning.TIME[self.embedding]
-        budget_time = n_weights / self.min_speed - table_time if self.min_speed else math.inf
-        plan = planning.choose(choices, self.budget_mb * 1e6 - fixed_bytes, budget_time)
+        fixed_bytes, n_table = self._fixed(place)
+        n_weights = n_table + sum(layer.weight.numel() for layer in block_linears(model).values())
+        if isinstance(self.embedding, str):  # what it costs is not asked
+            size = n_table * GRIDS[self.embedding].bits_per_weight / 8
+            table = [planning.Choice(self.embedding, size, 0.0, n_table * planning.TIME[self.embedding])]
+        else:
+            table = planning.predict_table(model, found, self.embedding)
+        budget_time = n_weights / self.min_speed if self.min_speed else math.inf
+        plan = planning.choose({_TABLE: table, **choices}, self.budget_mb * 1e6 - fixed_bytes, budget_time)
+        speed = n_weights / planning.total_time(plan)
+        cost = planning.total_cost(plan)
+        embedding = plan.pop(_TABLE)
         types = planning.tensor_types(plan, metadata(open_gguf(path), "general.architecture"), len(found.influence))
         summary = {
             "types": types,
-            "predicted_kld": planning.total_cost(plan),
-            "predicted_speed": n_weights / (planning.total_time(plan) + table_time),
+            "predicted_kld": cost,
+            "predicted_speed": speed,
             "repacked_share": planning.repacked_share(plan),
-            "embedding": self.embedding,
+            "embedding": embedding.kind,
         }
         (place.folder / "plan.json").write_bytes(msgspec.json.encode(summary))
         place.report(
-            f"predicted KLD {summary['predicted_kld']:.4f}, {summary['predicted_speed']:.2f} times as fast as F16, "
-            f"{summary['repacked_share']:.0%} of bytes repacked"
+            f"predicted KLD {cost:.4f}, {speed:.2f} times as fast as F16, {summary['repacked_share']:.0%} of bytes "
+            f"repacked, the embedding in {embedding.kind}"
         )
 
     def _fixed(self, place: Place) -> tuple[float, int]:
-        """Bytes that the plan does not decide (metadata, norms, embedding), and the number of weights in tables."""
+        """Bytes that the plan does not decide (metadata, norms), and the number of weights in tables."""
         reader = open_gguf(place.model(self.model))
         head = int(reader.data_offset)
         norms = sum(4 * int(t.n_elements) for t in reader.tensors if len(t.shape) == 1)
         tables = [t for t in reader.tensors if t.name in ("token_embd.weight", "output.weight")]
-        n_weights = sum(int(t.n_elements) for t in tables)
-        return head + norms + n_weights * GRIDS[self.embedding].bits_per_weight / 8, n_weights
+        return head + norms, sum(int(t.n_elements) for t in tables)
 
 
 class ExportOnnx(Stage, frozen=True):
