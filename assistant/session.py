@@ -13,7 +13,7 @@ at least every 0.4 s, so that a crash loses neither the question nor more than t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,11 +23,10 @@ from assistant.documents.library import Consultation, Library
 from assistant.engines import LanguageModel, Prompt, Sampling
 from assistant.errors import PromptTooLong
 from assistant.history import History
-from assistant.home.model import Home
 from assistant.router import Confirm, Reply, Router, refuse
-from assistant.tools.calls import Call, Chooser
+from assistant.tools import own
+from assistant.tools.calls import Unless
 from assistant.tools.follow_up import is_question
-from assistant.tools.registry import Registry
 from assistant.turn import Turn, Usage
 
 CHECKPOINT_S = 0.4  # the longest time shown text stays uncommitted; the promise is 0.5 s
@@ -95,7 +94,7 @@ class Chat:
         self.router.surroundings.last_reply = self._last_reply(question)
         chooser = self.router.chooser_for(model) if alone else None
         if chooser is not None and self.library is not None and is_question(words):
-            chooser = _Unless(lambda: self._surely_in_documents(words), chooser)
+            chooser = Unless(lambda: self._surely_in_documents(words), chooser)
         decision = self.router.decide(words, chooser)
         if decision.calls:
             self.consulted = None  # looked at for the choice, and not used
@@ -107,16 +106,26 @@ class Chat:
         return before.content if before is not None and before.role == Role.ASSISTANT else ""
 
     def consult(self, reply: Message) -> Consultation | None:
-        """What the documents hold about the user's own words; None if the model shall answer by itself.
-
-        A question that brings its own text along (`words`) is about that text.
-        """
-        question = self.conversation.messages.get(reply.parent_id)
-        if self.library is None or self.schema is not None or reply.content or question is None:
+        """What the documents hold about the user's own words; None if the model shall answer by itself."""
+        question = self.alone(reply)
+        if self.library is None or not question:
             return None
-        if self.consulted is None and (self.words is None or self.words == question.content):
-            self.consulted = self.library.consult(question.content)
+        if self.consulted is None:
+            self.consulted = self.library.consult(question)
         return self.consulted
+
+    def of_own(self, question: str) -> Reply | None:
+        """What is told of a matter of the user's own that only the user can know; None if the model may answer."""
+        if self.router is None or not question:
+            return None
+        return own.answer(question, self.conversation.visible_to_model(), self.router.surroundings)
+
+    def alone(self, reply: Message) -> str:
+        """The question, for a reply in words that begins; "" if it brings a text along (`words`), which it is about."""
+        question = self.conversation.messages.get(reply.parent_id)
+        if self.schema is not None or reply.content or question is None:
+            return ""
+        return question.content if self.words in (None, question.content) else ""
 
     def _surely_in_documents(self, words: str) -> bool:
         self.consulted = self.library.consult(words) if self.library is not None else None
@@ -138,17 +147,6 @@ class Chat:
         self.history.save_message(self.conversation.id, message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Unless:
-    """A chooser of tools that chooses none where `answered`: looked at only when no rule has taken the request."""
-
-    answered: Callable[[], bool]
-    chooser: Chooser
-
-    def choose(self, text: str, home: Home, tools: Registry) -> Sequence[Call]:
-        return [] if self.answered() else self.chooser.choose(text, home, tools)
-
-
 def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> Iterator[str]:
     """Stream `reply` (from Chat.ask, edit, regenerate or continue_from), committing it as it grows.
 
@@ -156,16 +154,19 @@ def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> I
     reply is marked interrupted; PromptTooLong only if the last question alone does not fit.
     """
     acted = chat.act(reply, model)
+    if acted is None:
+        of_own = chat.of_own(chat.alone(reply))
+        if (consulted := chat.consult(reply)) is not None:
+            if (yield from _from_documents(consulted, reply, turn, chat, model, of_own is not None)):
+                return
+            chat.consulted, turn.usage = None, Usage()
+        chat.acted = acted = of_own
     handled_by = acted.decision.label if acted else "model"
     if acted is not None and not acted.writes:
         turn.usage.finish_reason = "stop"
         chat.record(reply, acted.text, State.COMPLETE, handled_by=handled_by, finish_reason="stop")
         yield acted.text
         return
-    if acted is None and (consulted := chat.consult(reply)) is not None:
-        if (yield from _from_documents(consulted, reply, turn, chat, model)):
-            return
-        chat.consulted, turn.usage = None, Usage()
     text = reply.content
     if acted is not None and acted.text:  # what was done beside what is to be written
         text = f"{acted.text}\n\n"
@@ -202,17 +203,19 @@ def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> I
 
 
 def _from_documents(
-    consulted: Consultation, reply: Message, turn: Turn, chat: Chat, model: LanguageModel
+    consulted: Consultation, reply: Message, turn: Turn, chat: Chat, model: LanguageModel, own_matter: bool
 ) -> Generator[str, None, bool]:
     """Answer from the passages found, or say that they do not answer: in one piece, shown only if it is grounded.
 
     The model sees the passages and the question and nothing else of the conversation; the passages themselves do not
-    become part of it. Returns whether there is a reply: not, if it was only suspected that the passages answer.
+    become part of it. Returns whether there is a reply: not, if it was only suspected that the passages answer; but
+    about the user's own matter, which no model knows, the line that comes nearest is one.
     """
     text, state, passed_on, usage = "", State.INTERRUPTED, False, turn.usage
     try:
         found = answer_from(consulted, chat.sampling, turn, model) if consulted.contains else answering.Cited("")
         passed_on = consulted.tentative and not found.answer and not turn.cancelled
+        passed_on = passed_on and not (own_matter and answering.nearest(consulted.result).quote)
         text = found.text if found.answer else answering.refusal(consulted.result)
         state = State.STOPPED if turn.cancelled else State.COMPLETE
     finally:

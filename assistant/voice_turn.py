@@ -163,13 +163,17 @@ class SpokenAnswer:
 
     def _from_model(self) -> Iterator[str]:
         """The reply to the conversation with the question at its end, which is not in the conversation yet."""
-        library = self._chat.library
+        library, of_own = self._chat.library, self._chat.of_own(self.question)
         if library is not None and (consulted := library.consult(self.question)) is not None:
-            if said := self._from_documents(consulted):
+            if said := self._from_documents(consulted, of_own is not None):
                 self._label = consulted.label
                 yield said
                 return
             self.turn.usage = Usage()
+        if of_own is not None:
+            self._label, self.turn.usage.finish_reason = of_own.decision.label, "stop"
+            yield of_own.text
+            return
         try:
             yield from self._model.stream(self._prompt, self.turn)
         except PromptTooLong:
@@ -177,7 +181,7 @@ class SpokenAnswer:
             if self.committed:
                 yield from self._from_rule()
 
-    def _from_documents(self, consulted: Consultation) -> str:
+    def _from_documents(self, consulted: Consultation, own_matter: bool) -> str:
         """The answer that the documents hold; its sentence and place are shown, of which only the file is spoken.
 
         "" if it was only suspected that they hold one: then the model answers.
@@ -189,7 +193,9 @@ class SpokenAnswer:
                 shown = found.text.removeprefix(found.answer)
                 self._source = Clause(shown, speakable(f"That is from {file_name}."))
                 return found.answer
-        return "" if consulted.tentative and not self.turn.cancelled else answering.refusal(consulted.result)
+        near = own_matter and answering.nearest(consulted.result).quote
+        passed_on = consulted.tentative and not near and not self.turn.cancelled
+        return "" if passed_on else answering.refusal(consulted.result)
 
 
 def spoken_prompt(chat: Chat, question: str, max_tokens: int) -> Prompt:

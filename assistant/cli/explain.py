@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     from assistant.text import safe
     from assistant.tools.choice import chooser_for
     from assistant.tools.opening import languages_for, surroundings_for
+    from assistant.tools.own import own_matter
 
     with contextlib.ExitStack() as stack:
         history = ephemeral_history()
@@ -69,6 +70,10 @@ def run(options: argparse.Namespace) -> int:
             lines.append("  where they hold no answer, the model answers in words")
     elif not decision.calls:
         lines.append("  no tool: the model would answer in words")
+    if (consulted is None or consulted.tentative) and not decision.calls and (matter := own_matter(options.text)):
+        lines.append(
+            f"  but for “{matter}”: only you can know it, so what you told about it is read out, or that it is unknown"
+        )
     sys.stdout.write(safe("\n".join(lines)) + "\n")
     return EXIT_OK
 

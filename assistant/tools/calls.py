@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,3 +28,14 @@ class Chooser(Protocol):
     def choose(self, text: str, home: Home, tools: Registry) -> Sequence[Call]:
         """The calls proposed for a request, best first; none if it asks for no tool."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unless:
+    """A chooser of tools that chooses none where `answered`: looked at only when no rule has taken the request."""
+
+    answered: Callable[[], bool]
+    chooser: Chooser
+
+    def choose(self, text: str, home: Home, tools: Registry) -> Sequence[Call]:
+        return [] if self.answered() else self.chooser.choose(text, home, tools)
