@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "--keep",
         type=Path,
         metavar="FILE",
-        help="keep measured rows there and go on with the others (function calling)",
+        help="keep measured rows there and go on with the others (function calling, documents)",
     )
     run.add_argument("--seed", type=int, help="seed of every sample that is drawn")
     run.add_argument("--out", type=Path, metavar="FILE", help="results file to append to (default: in the home folder)")

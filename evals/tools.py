@@ -43,6 +43,7 @@ from typing import Final
 
 from assistant.errors import AssistantError, UsageError
 from evals import tools_calling, tools_documents, tools_intents, tools_model, tools_quantities
+from evals.kept import Kept
 from evals.product import open_product, resolve
 from evals.results import Failure, Metric, from_samples
 from evals.task import Options, Outcome, Progress
@@ -141,27 +142,37 @@ def _documents(options: Options, data: Path, outcome: Outcome) -> None:
 
 
 def _answers(options: Options, data: Path, outcome: Outcome) -> None:
-    """Answers from documents by the model."""
-    spec = resolve(options.model)
+    """Answers from documents by the model. Raises KeyboardInterrupt with the rows until then in the outcome."""
+    spec, found = resolve(options.model), tools_documents.Answers()
     tools_model.used(outcome, spec)
-    with tools_documents.paragraphs(data) as indexed, open_product(spec, N_CONTEXT) as product:
-        found = indexed.answers(product.model, options.sample(10, 20, 1000), options.seed)
-    outcome.metrics["document_answer_em"] = share(found.exact, better="higher")
-    outcome.metrics["document_answer_f1"] = share(found.f1, better="higher")
-    outcome.metrics["document_answered_rate"] = share(found.answered)
-    outcome.metrics["document_told_rate"] = share(found.told, better="higher")
-    outcome.settings["document_answers_wrong"] = found.wrong[:60]
+    key = tools_documents.key_of("answers", spec.sha256)
+    try:
+        with tools_documents.paragraphs(data) as indexed, open_product(spec, N_CONTEXT) as product:
+            n = options.sample(10, 20, 1000)
+            indexed.answers(product.model, n, options.seed, found, Kept(options.keep), key)
+    finally:
+        if found.exact:
+            outcome.metrics["document_answer_em"] = share(found.exact, better="higher")
+            outcome.metrics["document_answer_f1"] = share(found.f1, better="higher")
+            outcome.metrics["document_answered_rate"] = share(found.answered)
+            outcome.metrics["document_told_rate"] = share(found.told, better="higher")
+            outcome.settings["document_answers_wrong"] = found.wrong[:60]
 
 
 def _invented(options: Options, data: Path, outcome: Outcome) -> None:
-    """Questions whose paragraph was taken away: what is given as fact all the same."""
-    spec = resolve(options.model)
+    """Questions whose paragraph was taken away: what is given as fact all the same. Raises as _answers()."""
+    spec, found = resolve(options.model), tools_documents.Invented()
     tools_model.used(outcome, spec)
-    with tools_documents.paragraphs(data) as indexed, open_product(spec, N_CONTEXT) as product:
-        found = indexed.invented(product.model, options.sample(40, 100, 1000), options.seed)
-    outcome.metrics["document_misquoted_rate"] = share(found.misquoted, better="lower")
-    outcome.metrics["document_false_answer_rate"] = share(found.false, better="lower", bar="<= 0.15")
-    outcome.settings["documents_invented"] = {"reached_the_model": found.asked, "told": found.wrong[:60]}
+    key = tools_documents.key_of("invented", spec.sha256)
+    try:
+        with tools_documents.paragraphs(data) as indexed, open_product(spec, N_CONTEXT) as product:
+            n = options.sample(40, 100, 1000)
+            indexed.invented(product.model, n, options.seed, found, Kept(options.keep), key)
+    finally:
+        if found.false:
+            outcome.metrics["document_misquoted_rate"] = share(found.misquoted, better="lower")
+            outcome.metrics["document_false_answer_rate"] = share(found.false, better="lower", bar="<= 0.15")
+            outcome.settings["documents_invented"] = {"reached_the_model": found.asked, "told": found.wrong[:60]}
 
 
 # what is measured -> how, and the seconds that it takes with the smallest model on two cores

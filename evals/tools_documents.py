@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import assistant.documents
 from assistant.build import open_embedder
 from assistant.config import Settings
 from assistant.documents import indexing
@@ -28,6 +29,7 @@ from assistant.engines import LanguageModel, Sampling
 from assistant.history import ephemeral_history
 from assistant.session import answer_from
 from assistant.turn import Turn
+from evals.kept import Kept, code_digest
 from evals.tools_homes import rows
 
 K = 5
@@ -79,31 +81,34 @@ class Paragraphs:
             for row in self.questions
         ]
 
-    def answers(self, model: LanguageModel, n: int, seed: int) -> Answers:
-        """Ask `n` questions."""
-        found = Answers()
+    def answers(self, model: LanguageModel, n: int, seed: int, into: Answers, kept: Kept, key: str) -> None:
+        """Ask `n` questions. What is asked already is taken from `kept`; an interrupted run leaves the others."""
         for row in self._drawn(n, seed):
-            said, shown, _ = self._ask(row, model)
-            found.told.append(float(any(normal(gold) in normal(shown) for gold in row["answers"])))
-            found.exact.append(max(float(normal(said) == normal(gold)) for gold in row["answers"]))
-            found.f1.append(max(f1(said, gold) for gold in row["answers"]))
-            found.answered.append(float(bool(said)))
-            if not found.exact[-1]:
-                found.wrong.append(f"{_asked(row)!r}: {row['answers'][0]!r}, not {said!r}")
-        return found
+            said, shown, _ = kept.get(key, row["id"]) or self._keep(row, model, kept, key)
+            into.told.append(float(any(normal(gold) in normal(shown) for gold in row["answers"])))
+            into.exact.append(max(float(normal(said) == normal(gold)) for gold in row["answers"]))
+            into.f1.append(max(f1(said, gold) for gold in row["answers"]))
+            into.answered.append(float(bool(said)))
+            if not into.exact[-1]:
+                into.wrong.append(f"{_asked(row)!r}: {row['answers'][0]!r}, not {said!r}")
 
-    def invented(self, model: LanguageModel, n: int, seed: int) -> Invented:
-        """Ask `n` questions, each without its paragraph. Most of them never reach the model."""
-        found = Invented()
+    def invented(self, model: LanguageModel, n: int, seed: int, into: Invented, kept: Kept, key: str) -> None:
+        """The same, each question without its paragraph. Most of them never reach the model."""
         for row in self._drawn(n, seed):
-            with self._without(self.files[row["context"]]):
-                said, shown, reached = self._ask(row, model)
-            found.asked += reached
-            found.false.append(float(bool(said)))
-            found.misquoted.append(float(not said and "\n> " in shown))
+            if (verdict := kept.get(key, row["id"])) is None:
+                with self._without(self.files[row["context"]]):
+                    verdict = self._keep(row, model, kept, key)
+            said, shown, reached = verdict
+            into.asked += reached
+            into.false.append(float(bool(said)))
+            into.misquoted.append(float(not said and "\n> " in shown))
             if said:
-                found.wrong.append(f"{_asked(row)!r} without its paragraph: {said!r}")
-        return found
+                into.wrong.append(f"{_asked(row)!r} without its paragraph: {said!r}")
+
+    def _keep(self, row: dict[str, Any], model: LanguageModel, kept: Kept, key: str) -> tuple[str, str, bool]:
+        verdict = self._ask(row, model)
+        kept.put(verdict, key, row["id"])
+        return verdict
 
     def _drawn(self, n: int, seed: int) -> list[dict[str, Any]]:
         drawn = list(self.questions)
@@ -138,6 +143,12 @@ def paragraphs(data: Path) -> Iterator[Paragraphs]:
             yield made
         finally:
             made.close()
+
+
+def key_of(part: str, model_sha256: str) -> str:
+    """What the kept replies of a part depend on besides the question."""
+    ours = Path(assistant.documents.__file__).parent
+    return f"{part} {model_sha256[:16]} {code_digest([*ours.glob('*.py'), Path(__file__)])}"
 
 
 def normal(text: str) -> str:
