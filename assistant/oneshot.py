@@ -16,6 +16,7 @@ from assistant.errors import EXIT_REFUSED, PromptTooLong, UsageError
 from assistant.history import History
 from assistant.router import MODEL, RULE, Confirm, Reply, Router, refuse
 from assistant.session import Chat, chat_turn
+from assistant.text import without_repetition
 from assistant.turn import Turn
 
 MAX_INPUT_CHARS = 4_000_000  # far more than any context holds; a bound for memory, not for meaning
@@ -160,7 +161,7 @@ def answer(reply: str, model: LanguageModel, turn: Turn, handling: Handling | No
     consulted = handling.consulted
     asked = consulted is None or consulted.contains
     return Answer(
-        reply=reply,
+        reply=without_repetition(reply) if usage.finish_reason == "repetition" else reply,
         model=model.file_name if asked else "",
         handled_by=MODEL if asked else RULE,
         prompt_tokens=usage.prompt_tokens,

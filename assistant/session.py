@@ -24,6 +24,7 @@ from assistant.engines import LanguageModel, Prompt, Sampling
 from assistant.errors import PromptTooLong
 from assistant.history import History
 from assistant.router import Confirm, Reply, Router, refuse
+from assistant.text import without_repetition
 from assistant.tools import own
 from assistant.tools.calls import Unless
 from assistant.tools.follow_up import is_question
@@ -190,7 +191,7 @@ def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> I
         usage = turn.usage
         chat.record(
             reply,
-            text,
+            without_repetition(text) if usage.finish_reason == "repetition" else text,
             state,
             model=model.file_name,
             handled_by=handled_by,

@@ -33,6 +33,8 @@ _HIDDEN = re.compile(
     "\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 _LINE_SEPARATORS = re.compile("\r\n?|[\u2028\u2029]")
+_COPIES = 4
+_ENDING = re.compile(r"[.!?](?=\s)|\n")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -42,6 +44,21 @@ def safe(text: str, keep_newlines: bool = True) -> str:
     text = _SEQUENCE.sub("", text)
     text = _SURROGATES.sub("\ufffd", _HIDDEN.sub("", text))
     return text if keep_newlines else " ".join(text.split())
+
+
+def without_repetition(text: str) -> str:
+    """`text` without the copies at its end, where it ends in the same four times or more: one is kept, to the end of a
+    sentence, line or word."""
+    for period in range(1, len(text) // _COPIES + 1):
+        if text[-period:] != text[-2 * period : -period]:
+            continue
+        start = len(text) - period
+        while start > 0 and text[start - 1] == text[start - 1 + period]:
+            start -= 1
+        if len(text) - start >= _COPIES * period:
+            ending = _ENDING.search(text, max(0, start + period - 2), start + 2 * period)
+            return text[: ending.end() if ending else start + period].rstrip()
+    return text
 
 
 class SafeStream:

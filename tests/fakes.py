@@ -20,6 +20,7 @@ class ScriptedModel:
     name = "scripted"
     file_name = "scripted.gguf"
     n_context = 2048
+    ends_for = "stop"  # the finish reason of a reply that comes to its end
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
@@ -55,7 +56,7 @@ class ScriptedModel:
             yield piece
             while not self._go.wait(0.01) and not turn.cancelled:
                 pass
-        usage.finish_reason = "cancelled" if turn.cancelled else "stop"
+        usage.finish_reason = "cancelled" if turn.cancelled else self.ends_for
 
     def close(self) -> None:
         self.closed = True

@@ -40,6 +40,15 @@ def test_question_and_context_reach_the_model_and_the_turn_is_saved(
     assert [s.title for s in history.list()] == ["Write the commit message."]
 
 
+def test_a_reply_that_went_in_circles_is_kept_once(history: History, fake_model: ScriptedModel) -> None:
+    fake_model.ends_for = "repetition"
+    fake_model.enqueue("Hi. |" + "hello! |" * 40)
+    reply, _, turn = run(Question("Hello"), history, fake_model)
+    document = answer(reply, fake_model, turn)
+    assert (document.reply, document.finish_reason) == ("Hi. hello!", "repetition")
+    assert history.load(history.list()[0].id).branch()[-1].content == "Hi. hello!"
+
+
 def test_long_input_is_cut_in_the_middle_and_said(history: History, fake_model: ScriptedModel) -> None:
     context = "begin " + "x" * 200_000 + " end"
     fake_model.enqueue([PromptTooLong([20, 50_000], 4096)])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.text import SafeStream, safe
+from assistant.text import SafeStream, safe, without_repetition
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -77,3 +77,30 @@ def test_one_line() -> None:
 def test_an_open_sequence_is_held_back_only_so_long() -> None:
     stream = SafeStream()
     assert stream.feed("\x1b]0;" + "x" * 5000) != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Hello! " + "hello! " * 40, "Hello! hello!"),
+        ("One. Two.\n" + "- again\n" * 9 + "- ag", "One. Two.\n- again"),
+        ("Loved" + ", Loved" * 60, "Loved,"),
+        ("ha" * 80, "ha"),
+        ("A line that is long enough. " * 4, "A line that is long enough."),
+    ],
+)
+def test_of_what_a_reply_repeats_at_its_end_one_is_kept(text: str, kept: str) -> None:
+    assert without_repetition(text) == kept
+
+
+@pytest.mark.parametrize("text", ["", "a", "no no no", "Row, row, row your boat", "| a | b |\n|---|---|\n| 1 | 2 |\n"])
+def test_a_text_that_repeats_less_is_left_as_it_is(text: str) -> None:
+    assert without_repetition(text) == text
+
+
+@given(st.text("ab. ", max_size=30), st.text("ab. ", min_size=1, max_size=8), st.integers(4, 9))
+def test_what_is_kept_is_the_beginning_and_has_at_least_one_copy(start: str, copied: str, n: int) -> None:
+    text = start + copied * n
+    kept = without_repetition(text)
+    assert text.startswith(kept)
+    assert bool(kept) == bool(text.strip())

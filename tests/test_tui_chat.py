@@ -37,6 +37,19 @@ def test_a_question_is_answered_and_kept() -> None:
     run(services(model, history), story)
 
 
+def test_a_reply_that_goes_in_circles_is_shown_once_and_said() -> None:
+    model = scripted("Hi. |" + "hello! |" * 40)
+    model.ends_for = "repetition"
+
+    async def story(chat: Chat) -> None:
+        await chat.ask("Hello")
+        assert chat.texts == ["Hello", "Hi. hello!"]
+        assert chat.last.body.source == "Hi. hello!"
+        assert "began to repeat itself" in str(chat.last.query_one(".small-print", Static).render())
+
+    run(services(model), story)
+
+
 def test_enter_sends_and_other_keys_break_the_line() -> None:
     async def story(chat: Chat) -> None:
         await chat.press("a", "shift+enter", "b", "ctrl+j", "c")

@@ -69,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
     elif not options.json:
         sys.stdout.write(shown.finish() + "\n")
     sys.stdout.flush()
+    if answer is not None and answer.finish_reason == "repetition":
+        _notice("the model began to repeat itself and was stopped")
     return EXIT_INTERRUPTED if turn.cancelled else EXIT_OK
 
 

@@ -260,6 +260,8 @@ class ReplyView(MessageView):
         }.get(message.state, [])
         if message.finish_reason == "length":
             parts = ["cut at the longest allowed reply: e continues it"]
+        if message.finish_reason == "repetition":
+            parts = ["stopped: the model began to repeat itself"]
         if message.handled_by not in ("", "model"):
             parts.append(f"handled by {message.handled_by}")
         if message.reply_tokens:
