@@ -24,7 +24,7 @@ from assistant.home.model import key
 from assistant.home.sentences import MAX_CHARS, sentences_for
 from assistant.tools import Level, Missing, Outcome, Surroundings
 from assistant.tools.beside import ANSWER, with_words
-from assistant.tools.calls import Call, Chooser
+from assistant.tools.calls import Call, Chooser, may_refer
 from assistant.tools.confirming import Confirm, Confirmation, NotConfirmed, confirmation, refuse, take_back
 from assistant.tools.corrections import as_meant
 from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
@@ -98,7 +98,7 @@ class Router:
         writes: list[tuple[str, str]] = []
         self.asked = None
         for call in decision.calls[:MAX_ACTIONS]:
-            if (error is not None and call.source == FOR_A_WHILE) or (self.asked and call.tool != ANSWER):
+            if (error and call.source == FOR_A_WHILE) or (self.asked and may_refer(call, self.asked[0])):
                 continue
             call = reminding(call, self.surroundings.clock())
             try:
@@ -113,7 +113,7 @@ class Router:
                 self.last = call if call.tool != ANSWER else self.last
             except Missing as missing:
                 said.append(str(missing))
-                self.asked = (call, missing.argument)
+                self.asked = self.asked or (call, missing.argument)
             except AssistantError as failed:
                 said.append(str(failed))
                 error = error or failed

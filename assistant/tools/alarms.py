@@ -22,9 +22,11 @@ Moment = Annotated[str, msgspec.Meta(max_length=32)]
 
 
 class SetAlarm(msgspec.Struct, frozen=True, kw_only=True):
-    """`at` is a local time in ISO form, such as 2026-05-04T07:30:00; `weekdays` repeats it (0 is Monday)."""
+    """`at` is a local time in ISO form, such as 2026-05-04T07:30:00; `weekdays` repeats it (0 is Monday). `day` is the
+    date where no time of it was said, which is asked for."""
 
     at: Moment = ""
+    day: Moment = ""
     name: Words = ""
     weekdays: tuple[Annotated[int, msgspec.Meta(ge=0, le=6)], ...] = ()
 
@@ -51,21 +53,32 @@ class Day(msgspec.Struct, frozen=True):
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """Another time for the one that `words` tell, or for the next one; or `by_s` seconds later (negative: earlier)."""
+    """Another time for the one that `words` tell, or for the next one; or another `day` at the same time, or `by_s`
+    seconds later (negative: earlier)."""
 
     at: Moment = ""
+    day: Moment = ""
     by_s: Annotated[float, msgspec.Meta(ge=-31_622_400, le=31_622_400)] = 0
     words: Words = ""
 
 
 def set_alarm(arguments: SetAlarm, surroundings: Surroundings) -> Outcome:
     if not arguments.at:
-        raise Missing("at", "For what time?")
+        raise Missing("at", f"For what time{_on(arguments.day, surroundings.clock())}?")
     require_owner(surroundings, "alarm")
     at = _moment(arguments.at, surroundings, bool(arguments.weekdays), arguments.weekdays)
     alarm = Timer(new_id(), "alarm", arguments.name, due_local=at.isoformat(), weekdays=arguments.weekdays)
     keep(alarm, surroundings)
     return Outcome(f"Alarm{_about(alarm)} set for {_when(alarm, at, surroundings)}.", as_data(alarm))
+
+
+def _on(day: str, now: datetime) -> str:
+    """ " tomorrow", " on Friday 27 November"; "" without a day."""
+    if not day:
+        return ""
+    at = datetime.fromisoformat(day)
+    n_days = (at.date() - now.date()).days
+    return {0: " today", 1: " tomorrow"}.get(n_days, f" on {at:%A} {at.day} {at:%B}")
 
 
 def set_reminder(arguments: SetReminder, surroundings: Surroundings) -> Outcome:
@@ -218,13 +231,15 @@ def change_reminder(arguments: Moved, surroundings: Surroundings) -> Outcome:
 
 
 def _change(kind: str, arguments: Moved, surroundings: Surroundings) -> Outcome:
-    if not arguments.at and not arguments.by_s:
+    if not (arguments.at or arguments.day or arguments.by_s):
         raise Missing("at", "To what time?")
     require_owner(surroundings, kind)
     wanted = _matching(arguments.words, _of_kind(kind, surroundings), surroundings)
     if not wanted:
         raise ToolError(f"There is no such {kind}.")
     due = datetime.fromisoformat(wanted[0].due_local) + timedelta(seconds=arguments.by_s)
+    if arguments.day:
+        due = datetime.combine(datetime.fromisoformat(arguments.day), due.time())
     at = _moment(arguments.at or due.isoformat(), surroundings, bool(wanted[0].weekdays), wanted[0].weekdays)
     moved = msgspec.structs.replace(wanted[0], due_local=at.isoformat(), boot="", ringing_since_s=None)
     keep(moved, surroundings)

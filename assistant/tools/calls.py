@@ -22,6 +22,11 @@ class Call:
     source: str = ""
 
 
+def may_refer(call: Call, to: Call) -> bool:
+    """Whether what a call does may depend on one that is not done yet: "set a timer and call it pasta"."""
+    return call.tool.partition(".")[0] == to.tool.partition(".")[0] and not call.arguments.get("name")
+
+
 class Chooser(Protocol):
     """The model's way to a tool."""
 

@@ -34,9 +34,11 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
         return None
     if argument == "at":
         opening = "alarm for" if call.tool == "alarm.set" else "remind me"
-        found = ruled(f"{opening} {plain(text)}", now)
+        day = "" if find(plain(text), now, ("date", "datetime")) else call.arguments.get("day", "")
+        found = ruled(f"{opening} {plain(text)}{day and f' on {day}'}", now)
         given = found[0].arguments.get("at") if found else None
-        return replace(call, arguments={**call.arguments, "at": given}) if given else None
+        known = {k: v for k, v in call.arguments.items() if k != "day"}
+        return replace(call, arguments={**known, "at": given}) if given else None
     if argument in _MEASURED:
         numbers = find(plain(text), now, ("percent", "number", "temperature"))
         value = float(getattr(numbers[0].value, "value", numbers[0].value)) if numbers else None
@@ -268,10 +270,13 @@ _MOVING: Final = r"(?:make|move|change|set|push|put|shift) (?:it|that) (?:back )
 
 
 def _moved(last: Call, family: str, words: str, now: datetime) -> Call | None:
-    """The alarm or reminder of the last action, at another time."""
-    found = ruled(f"{'alarm at' if family == 'alarm' else 'remind me at'} {words}", now)
-    at = found[0].arguments.get("at") if found else None
-    return Call(f"{family}.change", {"at": at, **_which(last)}, source="follow-up") if at else None
+    """The alarm or reminder of the last action, at another time, or at the same on another day."""
+    for opening in ("alarm for", "alarm at" if family == "alarm" else "remind me at"):
+        found = ruled(f"{opening} {words}", now)
+        kept = "day" if opening == "alarm for" else "at"
+        if found and (given := found[0].arguments.get(kept)):
+            return Call(f"{family}.change", {kept: given, **_which(last)}, source="follow-up")
+    return None
 
 
 def _again_with(last: Call, percent: float) -> Call | None:

@@ -11,6 +11,7 @@ from assistant.home.answers import reading
 from assistant.home.model import Entity, Home, key
 from assistant.home.states import change, refused, targets
 from assistant.tools import Level, Missing, Outcome, Surroundings, Tool, ToolError
+from assistant.tools.players import everywhere, for_one_player, one_player
 from assistant.tools.slots import kind_of
 
 Words = Annotated[str, msgspec.Meta(max_length=120)]
@@ -75,15 +76,15 @@ def slots_of(arguments: Where) -> dict[str, Any]:
 
 
 _OURS: Final = frozenset({"one", "outside"})
-
-
 _OF_HEATING: Final = frozenset({"HassClimateSetTemperature", "HassTurnOn", "HassTurnOff"})
 _HEATING: Final = frozenset({"heating", "the heating", "heat", "thermostat", "thermostats", "radiators", "heaters"})
 
 
 def meant(home: Home, intent: str, slots: dict[str, Any]) -> list[Entity]:
-    """The devices that are meant; "the heating" is all of it where nothing has this name. Raises ToolError where
-    something is to be left alone that this home does not have."""
+    """The devices that are meant; "the heating" is all of it where nothing has this name, and a song is for one player.
+    Raises ToolError where something is to be left alone that this home does not have."""
+    if for_one_player(intent, slots):
+        return one_player(targets(home, intent, slots))
     if "but" in slots:
         alone = {e.id for told in slots["but"] for e in left_alone(home, told)}
         rest = {k: v for k, v in slots.items() if k != "but"}
@@ -118,8 +119,9 @@ def left_alone(home: Home, told: str) -> list[Entity]:
 def _level(intent: str) -> Any:
     def level(arguments: Where, surroundings: Surroundings) -> Level:
         home = surroundings.home()
-        found = meant(home, intent, slots_of(arguments))
-        if arguments.one and len(found) > 1:
+        slots = everywhere(slots_of(arguments))
+        found = meant(home, intent, slots)
+        if len(found) > 1 and (arguments.one or for_one_player(intent, slots)):
             return Level.READ  # nothing is done: it is asked which
         if any(e.guards for e in found):
             return Level.GUARD
@@ -130,11 +132,11 @@ def _level(intent: str) -> Any:
 
 def _run(intent: str, said: str) -> Any:
     def run(arguments: Where, surroundings: Surroundings) -> Outcome:
-        slots = slots_of(arguments)
+        slots = everywhere(slots_of(arguments))
         found = meant(surroundings.home(), intent, slots)
         if not found:
             raise ToolError(_nothing(slots))
-        if arguments.one and len(found) > 1:
+        if len(found) > 1 and (arguments.one or for_one_player(intent, slots)):
             raise Missing("name", f"Which one: {', '.join(e.name for e in found[:MAX_ASKED])}?")
         if intent == "HassLightSet" and not slots.keys() & {"brightness", "color", "temperature"}:
             raise Missing("brightness", "How bright, in percent?")

@@ -114,10 +114,12 @@ def moved(asked: Asked, match: re.Match[str]) -> Arguments | None:
     """The groups `words` (which one) and `when`."""
     kind = match.group("kind").casefold()
     told = Asked(f"{'alarm at' if kind == 'alarm' else 'remind me at'} {match.group('when')}", asked.now)
-    at, _ = merged(told)
+    at, read = merged(told)
     if at is None:
         return None
     about = match.groupdict().get("about") or match.group("words") or ""
+    if _is_day(told, read):
+        return {"words": about.strip(), "day": at.date().isoformat()}
     return {"words": about.strip(), "at": iso(_morning(at, told) if kind == "alarm" else at)}
 
 
@@ -145,7 +147,8 @@ def shift_s(text: str, by: str, now: datetime) -> float:
 def alarm(asked: Asked, match: re.Match[str]) -> Arguments | None:
     asked = Asked(re.sub(r"\b(alarm )for (?=\d{1,2}\b)", r"\1at ", spread(asked.text), flags=re.I), asked.now)
     weekdays = _weekdays(asked.text)
-    at, _ = merged(Asked(_EVERY.sub(" ", _BUT.sub(" ", asked.text)), asked.now) if weekdays else asked)
+    at, read = merged(Asked(_EVERY.sub(" ", _BUT.sub(" ", asked.text)), asked.now) if weekdays else asked)
+    day = at.date().isoformat() if at is not None and not weekdays and _is_day(asked, read) else ""
     if at is None and not re.search(r"\b(?:alarm|wake me)\b", asked.text, re.IGNORECASE):
         return None
     if at is not None and weekdays:
@@ -155,7 +158,14 @@ def alarm(asked: Asked, match: re.Match[str]) -> Arguments | None:
     named = re.search(
         r"\b(?:called|named|labell?ed) [\"']?([\w' -]{1,40}?)[\"']?(?: (?:for|at)\b|$)", asked.text, re.IGNORECASE
     )
-    return {"at": iso(at), "weekdays": weekdays or None, "name": named[1] if named else ""}
+    when = {"day": day} if day else {"at": iso(at)}
+    return {**when, "weekdays": weekdays or None, "name": named[1] if named else ""}
+
+
+def _is_day(asked: Asked, read: list[Found]) -> bool:
+    """Whether a day was said and no time of it, nor a part of it that has one."""
+    words = asked.text[read[0].start : read[0].end].casefold()
+    return [f.kind for f in read] == ["date"] and not read[0].value.has_time and not words.endswith(tuple(_HOURS))
 
 
 def _morning(at: datetime, asked: Asked) -> datetime:
