@@ -29,6 +29,8 @@ AssistantError                exit 1   something went wrong
 
 from __future__ import annotations
 
+import errno
+
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
@@ -153,3 +155,27 @@ class HistoryDamaged(HistoryError):
 
 class HistoryTooNew(HistoryError):
     pass
+
+
+_NEXT_STEPS = {
+    errno.ENOENT: "check the spelling, and that the folder exists",
+    errno.EACCES: "see who may read and write there",
+    errno.EPERM: "see who may read and write there",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EISDIR: "it is a folder; name a file",
+    errno.ENOTDIR: "a file stands where a folder is needed; choose another place",
+    errno.ENOSPC: "free some space on that disk",
+    errno.EDQUOT: "free some space on that disk",
+}
+
+
+def file_error(error: OSError) -> str:
+    """One line for an error of the file system that nobody expected: which file, what is wrong, what to do next.
+
+    "" where the error names no file, because then it may be anything.
+    """
+    if not isinstance(error.filename, (str, bytes)):
+        return ""
+    name = error.filename if isinstance(error.filename, str) else error.filename.decode(errors="replace")
+    step = _NEXT_STEPS.get(error.errno or 0, "")
+    return f"{name} cannot be used: {error.strerror or type(error).__name__}" + (f"; {step}" if step else "")

@@ -18,7 +18,7 @@ import re
 import sys
 from pathlib import Path
 
-from assistant.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, AssistantError, UsageError
+from assistant.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, AssistantError, UsageError, file_error
 from assistant.privacy import environment
 
 DEFAULT_MODEL = "smollm2-135m"
@@ -36,6 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     except AssistantError as error:
         sys.stderr.write(f"evals: {error}\n")
         return error.exit_code
+    except OSError as error:
+        if not (words := file_error(error)):
+            raise
+        sys.stderr.write(f"evals: {words}\n")
+        return EXIT_FAILURE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from assistant.errors import EXIT_INTERRUPTED, AssistantError
+from assistant.errors import EXIT_FAILURE, EXIT_INTERRUPTED, AssistantError, file_error
 from assistant.privacy import environment
 
 
@@ -19,10 +19,15 @@ def main() -> int:
         if error.name not in ("torch", "transformers", "gguf", "optimum", "safetensors"):
             raise
         print(f"quantize: needs {error.name}; install the extra: pip install 'homebody[quantize]'", file=sys.stderr)
-        return 1
+        return EXIT_FAILURE
     except AssistantError as error:
         print(f"quantize: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if not (words := file_error(error)):
+            raise
+        print(f"quantize: {words}", file=sys.stderr)
+        return EXIT_FAILURE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -37,8 +37,17 @@ STAGE_COMMANDS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """Its help ends with what `ending` says, which is asked only then: the stages take seconds to load."""
+
+    ending: Callable[[], str] | None = None
+
+    def format_help(self) -> str:
+        return super().format_help() + (f"\n{self.ending()}\n" if self.ending else "")
+
+
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="quantize", description="From a checkpoint to a measured 4-bit GGUF.")
+    parser = _Parser(prog="quantize", description="From a checkpoint to a measured 4-bit GGUF.")
     commands = parser.add_subparsers(dest="command", required=True)
     _add_run(commands)
     _add_inspect(commands)
@@ -49,6 +58,13 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = given.run
     return run(given)
+
+
+def _at_least_one(text: str) -> int:
+    """Raises ArgumentTypeError."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def say(line: str) -> None:
@@ -75,7 +91,9 @@ def _add_run(commands: Any) -> None:
     parser.add_argument("--resume", action="store_true", help="go on inside a stage that was interrupted")
     parser.add_argument("--out", type=Path, help="folder of the results (default: ./<recipe's name>)")
     parser.add_argument("--source", help="replaces the recipe's source: a name in the model store, or a path")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1: see docs/quantize.md)")
+    parser.add_argument(
+        "--threads", type=_at_least_one, default=1, help="threads of torch (default 1: see docs/quantize.md)"
+    )
     parser.add_argument(
         "--install",
         metavar="NAME",
@@ -128,11 +146,31 @@ def _add_stage(commands: Any, name: str, summary: str) -> None:
     parser.add_argument("--source", required=True, help="a name in the model store, or a path")
     parser.add_argument("--out", type=Path, required=True, help="folder of the results")
     parser.add_argument("--seed", type=int, default=0)
+    parser.ending = lambda: _parameters(name)
     if name == "teach":
         parser.add_argument("--exclude", action="append", metavar="DIR", help="leave out what occurs in these sets")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=_at_least_one, default=1)
     parser.set_defaults(run=_stage)
+
+
+def _parameters(stage: str) -> str:
+    """What a stage takes, with its defaults."""
+    from quantize.stages import STAGES
+
+    lines = [" ".join((STAGES[stage].__doc__ or "").split()), "", "parameters and their defaults:"]
+    for field in msgspec.structs.fields(STAGES[stage]):
+        default = field.default if field.default is not msgspec.NODEFAULT else None
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+        choices = f"    one of {', '.join(map(str, get_args(field.type)))}" if get_origin(field.type) is Literal else ""
+        lines.append(f"  {field.encode_name}={'' if default is None else _shown(default)}{choices}")
+    return "\n".join(lines)
+
+
+def _shown(value: Any) -> str:
+    """As it is written behind the equals sign."""
+    return value if isinstance(value, str) and value else msgspec.json.encode(value).decode()
 
 
 def _stage(given: argparse.Namespace) -> int:
@@ -173,7 +211,7 @@ def _add_evaluate(commands: Any) -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--reference", type=Path, required=True, help="a GGUF with the same tokens, usually F16")
     parser.add_argument("--text", type=Path, help="a .txt or a JSONL pack (default: the shipped conversation pack)")
-    parser.add_argument("--scored", type=int, default=4096, help="tokens to score at least (default 4096)")
+    parser.add_argument("--scored", type=_at_least_one, default=4096, help="tokens to score at least (default 4096)")
     parser.add_argument(
         "--tasks",
         type=Path,

@@ -41,10 +41,16 @@ def unpermute(rows: Array, n_heads: int) -> Array:
 
 def open_gguf(path: Path) -> gguf.GGUFReader:
     """Raises ModelRefusedError for a file that is no GGUF or is cut short."""
+    if path.is_dir():
+        raise ModelRefusedError(f"{path} is a folder, not a GGUF file; name the file in it")
+    if path.exists() and not path.stat().st_size:
+        raise ModelRefusedError(f"{path} is empty; fetch or copy it again")
     try:
         return gguf.GGUFReader(path)
     except (ValueError, OSError, KeyError, IndexError) as error:
-        raise ModelRefusedError(f"{path} is not a readable GGUF file: {error}") from error
+        raise ModelRefusedError(
+            f"{path} is not a readable GGUF file: it was cut off or is something else ({error}); copy it again"
+        ) from error
 
 
 def metadata(reader: gguf.GGUFReader, key: str, default: Any = None) -> Any:

@@ -11,6 +11,7 @@ import gguf
 from assistant.errors import ModelMissingError
 from quantize.evaluate import compare
 from quantize.gguf_io import metadata, open_gguf, summarise
+from quantize.packs import read_pack
 from quantize.runner import sha256
 from quantize.source import detect_grid
 from quantize.speed import measure
@@ -60,15 +61,18 @@ def evaluate_file(
         if not path.exists():
             raise ModelMissingError(f"no file at {path}")
     pack = text or EVALUATION_PACK
+    read_pack(pack)  # what cannot be used is told before minutes are spent on measuring
+    task_items = _task_items(tasks)
+    summarise(reference)
+    summary = summarise(file)
     speed = measure(file, reference)
     metrics = compare(file, reference, pack, n_scored, lambda n: report(f"{n} tokens scored")).metrics()
-    summary = summarise(file)
     metrics |= {
         "bytes": _exact(summary.n_bytes, "bytes"),
         "bits_per_weight": _exact(summary.bits_per_weight, "bits"),
         **speed,
     }
-    for name, items in _task_items(tasks).items():
+    for name, items in task_items.items():
         report(f"{name}: {len(items)} items, the reference and the file")
         metrics |= compare_answers([file], reference, items, report)[0].metrics(name)
     provenance = {

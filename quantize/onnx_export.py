@@ -34,7 +34,7 @@ def export_onnx(model: Model, target: Path, max_length: int = 512, tolerance: fl
     """
     import onnxruntime
 
-    wrapped = _Logits(model.eval())
+    wrapped = _Logits(model).eval()
     random = torch.Generator().manual_seed(0)
     traced, other = (torch.randint(3, model.config.vocab_size, (1, n), generator=random) for n in (16, 29))
     shapes = {"input_ids": {1: torch.export.Dim("length", min=2, max=max_length)}}

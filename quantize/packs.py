@@ -183,13 +183,24 @@ def write_pack(path: Path, rows: Iterator[dict[str, Any]]) -> int:
 
 
 def read_pack(path: Path) -> list[dict[str, Any]]:
-    """Rows of a JSONL pack; a .txt file is one text row. Raises UsageError for a row that is neither."""
+    """Rows of a JSONL pack; a .txt file is one text row. Raises UsageError for a row that is neither, and for none."""
     if path.suffix == ".txt":
-        return [{"kind": "text", "text": path.read_text("utf-8")}]
-    rows = [msgspec.json.decode(line) for line in path.read_bytes().splitlines() if line.strip()]
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict) or not ("text" in row or "messages" in row):
-            raise UsageError(f"{path} line {number}: a row needs `text` or `messages`")
+        try:
+            rows: list[Any] = [{"kind": "text", "text": text}] if (text := path.read_text("utf-8")).strip() else []
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path} is not text in UTF-8 ({error.reason}); convert it first") from error
+    else:
+        rows = []
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+            try:
+                row = msgspec.json.decode(line) if line.strip() else None
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                raise UsageError(f"{path} line {number}: no JSON ({error}); plain text must be a .txt file") from error
+            if row is not None and not (isinstance(row, dict) and ("text" in row or "messages" in row)):
+                raise UsageError(f"{path} line {number}: a row needs `text` or `messages`")
+            rows += [] if row is None else [row]
+    if not rows:
+        raise UsageError(f"{path} holds no text")
     return rows
 
 

@@ -46,6 +46,8 @@ def read_recipe(path: Path) -> Recipe:
     """Read a recipe file, or a shipped one by its bare name. Raises UsageError with the place of the mistake."""
     if not path.exists() and (RECIPES / f"{path.name.removesuffix('.toml')}.toml").exists():
         path = RECIPES / f"{path.name.removesuffix('.toml')}.toml"
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a recipe; name a TOML file")
     try:
         recipe = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Recipe)
     except FileNotFoundError:

@@ -164,7 +164,7 @@ def _typed(step: Step, stages: dict[str, type[Stage]]) -> Stage:
     try:
         return msgspec.convert(step.parameters, stages[step.do])
     except msgspec.ValidationError as error:
-        raise UsageError(f"stage {step.name!r}: {error}") from error
+        raise UsageError(f"stage {step.name!r}: {error}; `quantize {step.do} --help` lists its parameters") from error
 
 
 def _key(step: Step, stage: Stage, origin: str, seed: int, folders: dict[str, Path]) -> str:

@@ -152,6 +152,8 @@ def test_what_is_no_wav_is_refused_in_words(tmp_path: Path, content: bytes) -> N
 def test_files_that_cannot_be_opened_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.wav cannot be read"):
         AudioProcess(Setup(RATE_OUT, audio_in=tmp_path / "none.wav"))
+    with pytest.raises(UsageError, match="is a folder"):
+        AudioProcess(Setup(RATE_OUT, audio_in=tmp_path))
     source = write(tmp_path / "in.wav", np.zeros(9))
     with pytest.raises(UsageError, match="cannot be written"):
         AudioProcess(Setup(RATE_OUT, audio_in=source, audio_out=tmp_path / "no folder" / "out.wav"))

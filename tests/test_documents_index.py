@@ -162,7 +162,9 @@ def test_one_bad_file_does_not_keep_the_others_out(store: DocumentStore, folder:
     (folder / "good.txt").write_text("Still here.")
     changes = indexing.add(store, [folder, folder / "missing.txt"])
     assert changes.added == ["papers/good.txt"]
-    assert len(changes.problems) == 2
+    assert (len(changes.problems), changes.n_unread) == (2, 2)
+    (folder / "empty").mkdir()
+    assert indexing.add(store, [folder / "missing.txt", folder / "empty"]).n_unread == 2  # each is told
 
 
 def test_forgetting_leaves_nothing_of_it_in_the_pages(tmp_path: Path, folder: Path) -> None:
@@ -393,6 +395,10 @@ def test_from_the_command_line(assistant_home: Path, folder: Path) -> None:
     assert "your documents were not looked at: " in keyless.stderr
     keys.with_name("kept").rename(keys)
     assert run(assistant_home, "forget", "nothing.txt").returncode == 2
+    (folder / "bad.pdf").write_bytes(b"%PDF nonsense")
+    (folder / "more.txt").write_text("The key hangs behind the mirror.")
+    half = run(assistant_home, "add", str(folder))
+    assert half.returncode == 1 and "read papers/more.txt" in half.stdout and "bad.pdf" in half.stderr  # like cp
     assert run(assistant_home, "forget", "--all").returncode == 0
     status = json.loads(run(assistant_home, "status", "--json").stdout)
     assert (status["documents"], status["passages"], status["watched"]) == (0, 0, [])

@@ -148,3 +148,12 @@ def test_pull_through_the_hub_protocol(hub: Hub, smollm2_path: Path) -> None:
     assert Path(pulled["path"]).stat().st_size == pulled["bytes"] == 98_362_432
     assert "100 %" in done.stderr
     assert not any(character in done.stderr for character in "\x1b\r")
+
+
+def test_a_place_that_cannot_be_written_is_named_in_one_line(assistant_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.gguf").write_bytes(gguf())
+    assert run("add", str(tmp_path / "mine.gguf")).returncode == 0
+    done = run("bundle", str(tmp_path / "no folder" / "b.tar"))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "no folder" in line and "No such file or directory; check the spelling" in line

@@ -16,6 +16,7 @@ pytest.importorskip("transformers", reason="the command line needs the extra: pi
 import torch
 
 from assistant.errors import ModelMissingError, ModelRefusedError, UsageError
+from quantize.__main__ import main as entry
 from quantize.cli import main
 from quantize.llama_quantise import llama_quantise
 
@@ -62,8 +63,57 @@ def test_errors_name_the_file(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "text.gguf").write_text("no model")
     with pytest.raises(ModelRefusedError, match=r"text\.gguf"):
         main(["inspect", str(tmp_path / "text.gguf")])
+    with pytest.raises(ModelRefusedError, match="folder"):
+        main(["inspect", str(tmp_path)])
+    (tmp_path / "empty.gguf").touch()
+    with pytest.raises(ModelRefusedError, match=r"empty\.gguf is empty"):
+        main(["inspect", str(tmp_path / "empty.gguf")])
     with pytest.raises(UsageError, match="shipped recipes"):
         main(["run", str(tmp_path / "no.toml")])
+    with pytest.raises(UsageError, match="folder"):
+        main(["run", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("text.txt", b"caf\xe9", "UTF-8"),
+        ("empty.txt", b" \n", "holds no text"),
+        ("pack.jsonl", b"\xff\xfe\n", "line 1: no JSON"),
+        ("pack.jsonl", b'{"text": "a"}\nplain\n', "line 2: no JSON"),
+        ("pack.jsonl", b'{"words": "a"}\n', "needs `text` or `messages`"),
+        ("pack.jsonl", b"", "holds no text"),
+    ],
+)
+def test_evaluate_says_what_is_wrong_with_a_text_before_it_measures(
+    name: str, content: bytes, said: str, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quantize.inspection.measure", lambda *given: pytest.fail("measured"))
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError, match=said):
+        main(["evaluate", str(tiny), "--reference", str(tiny), "--text", str(tmp_path / name)])
+
+
+def test_help_of_a_stage_names_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["prune", "--help"])
+    told = capsys.readouterr().out
+    assert "criterion=gradient    one of magnitude, gradient" in told
+    assert "ffn_width=0" in told
+    with pytest.raises(UsageError, match=r"widht.*quantize prune --help"):
+        main(["prune", "widht=3", "--source", __file__, "--out", "nowhere"])
+    with pytest.raises(SystemExit):
+        main(["prune", "--source", __file__, "--out", "nowhere", "--threads", "0"])
+    assert "no number from 1 on" in capsys.readouterr().err
+
+
+def test_a_file_error_is_one_line(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("sys.argv", ["quantize", "convert", "--source", str(tiny), "--out", str(tmp_path / "file/out")])
+    assert entry() == 1
+    assert "file/out cannot be used: Not a directory; a file stands where" in capsys.readouterr().err
 
 
 def test_explain_renders_the_worked_cases(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

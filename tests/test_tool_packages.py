@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.cli.checkup import Gathering
 from assistant.conversation import Conversation
 from assistant.router import Router
 from assistant.session import Chat, chat_turn
@@ -95,6 +96,9 @@ def test_a_package_adds_its_tools_and_what_is_wrong_with_it_is_told(installed: N
     told = "\n".join(tools.problems)
     assert "not today" in told and "no plain kind" in told and "name that is taken" in told
     assert tools["timer.start"].trusted
+    look = Gathering(measure=False, report=print)
+    look._packages()
+    assert [fault.what for fault in look.faults] == list(tools.problems)  # `assistant doctor` says it
 
 
 def test_its_tool_is_chosen_filled_in_confirmed_and_run(installed: None) -> None:

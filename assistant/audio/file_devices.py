@@ -29,7 +29,9 @@ def read_wav(file: BinaryIO, name: str) -> Pcm:
 
     Parsed by the standard library: no name is ever given to a decoder that knows URLs.
     """
-    if os.fstat(file.fileno()).st_size > _MAX_BYTES:
+    if (n_bytes := os.fstat(file.fileno()).st_size) == 0:
+        raise UsageError(f"{name} is empty and no WAV file; record it again")
+    if n_bytes > _MAX_BYTES:
         raise UsageError(f"{name} is larger than {_MAX_BYTES >> 30} GiB; cut it")
     try:
         with wave.open(file) as reader:

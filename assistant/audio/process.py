@@ -274,6 +274,8 @@ def _opened_files(setup: Setup) -> Iterator[tuple[int, int]]:
 
 
 def _open(path: Path, flags: int, what: str) -> int:
+    if path.is_dir():  # opens, but only to be read as a folder
+        raise UsageError(f"{path} is a folder; name a WAV file")
     try:
         return os.open(path, flags, 0o600)
     except OSError as error:

@@ -12,7 +12,7 @@ import os
 import sys
 
 from assistant.cli import ask, chat, doctor, documents, explain, history, home, models, serve, voice
-from assistant.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, AssistantError
+from assistant.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, AssistantError, file_error
 from assistant.instance import Claim
 from assistant.text import safe
 
@@ -53,5 +53,7 @@ def main(arguments: list[str], claim: Claim | None = None) -> int:
     except Exception as error:
         if os.environ.get("ASSISTANT_DEBUG"):
             raise
-        print(f"assistant: unexpected {type(error).__name__}; set ASSISTANT_DEBUG=1 to see where", file=sys.stderr)
+        words = file_error(error) if isinstance(error, OSError) else ""
+        words = words or f"unexpected {type(error).__name__}; set ASSISTANT_DEBUG=1 to see where"
+        print(f"assistant: {safe(words)}", file=sys.stderr)
         return EXIT_FAILURE

@@ -77,6 +77,7 @@ class Gathering:
         automatic = self._automatic() if language_models else None
         if not language_models:
             self._fault("no language model is installed", f"run `assistant models pull {auto.SMALLEST}` (98 MB)")
+        self._packages()
         models = self._with_predictions([self._model(entry) for entry in language_models])
         return Checkup(
             hardware=self._hardware(),
@@ -205,6 +206,13 @@ class Gathering:
         except AssistantError as error:
             self._fault(str(error), "see the message")
             return "cannot be used"
+
+    def _packages(self) -> None:
+        """Tools of other packages that could not be used are left out, and would be missed without a word."""
+        from assistant.tools.registry import registry
+
+        for problem in registry().problems:
+            self._fault(problem, "update that package, or uninstall it")
 
     def _terminal(self) -> Terminal:
         size = shutil.get_terminal_size()

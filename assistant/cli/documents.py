@@ -34,6 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     action = actions_of(parser)
 
     adding = action("add", _add, "read files, and all documents in folders; what is known already only if it changed")
+    adding.epilog = "What cannot be read is named and left out; the exit code is then 1."
     adding.add_argument("paths", metavar="PATH", nargs="+", type=Path)
     action("list", _list, "show what was read")
     searching = action("search", _search, "show the passages that fit best, without a model")
@@ -77,8 +78,7 @@ def _changed(options: argparse.Namespace, changes: Changes, library: Library) ->
     )
     print_result(options.json, msgspec.to_builtins(changes), lines)
     _advise(library)
-    nothing = bool(changes.problems) and not changes.added and not changes.unchanged
-    return EXIT_FAILURE if nothing else EXIT_OK
+    return EXIT_FAILURE if changes.n_unread else EXIT_OK  # like cp: the rest is read all the same
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -6,10 +6,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from assistant.errors import EXIT_OK, AssistantError
+from assistant.errors import EXIT_OK, AssistantError, UsageError
 
 if TYPE_CHECKING:
     from assistant.documents.library import Consultation
+    from assistant.tools.decisions import Decision
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -41,13 +42,18 @@ def run(options: argparse.Namespace) -> int:
     from assistant.text import safe
     from assistant.tools.choice import chooser_for
     from assistant.tools.opening import languages_for, surroundings_for
-    from assistant.tools.own import own_matter
 
+    if not options.text.strip():
+        raise UsageError('nothing was asked; give a request, as in `assistant explain "set a timer for ten minutes"`')
     with contextlib.ExitStack() as stack:
         history = ephemeral_history()
         stack.callback(history.close)
         surroundings = surroundings_for(history)
-        router = Router(surroundings, languages_for(surroundings.home()), use_rules=not options.no_rules)
+        home = surroundings.home()
+        if options.area and home.area_named(options.area) is None:
+            there = ", ".join(area.name for area in home.areas)
+            raise UsageError(f"no room is called {options.area!r}; there are: {there or 'none'}")
+        router = Router(surroundings, languages_for(home), use_rules=not options.no_rules)
         chooser = None
         if options.model:
             model = open_model(options.model, config.load(paths.settings_file()))
@@ -59,6 +65,15 @@ def run(options: argparse.Namespace) -> int:
         documents = {"about": round(consulted.about, 3), "place": consulted.passages[0].place} if consulted else None
         sys.stdout.write(msgspec.json.encode({**decision.document(), "documents": documents}).decode() + "\n")
         return EXIT_OK
+    lines = _lines(options.text, decision, consulted, asked=bool(options.model))
+    sys.stdout.write(safe("\n".join(lines)) + "\n")
+    return EXIT_OK
+
+
+def _lines(text: str, decision: Decision, consulted: Consultation | None, asked: bool) -> list[str]:
+    """The decision in words; `asked` is whether a model was asked as well."""
+    from assistant.tools.own import own_matter
+
     lines = [consulted.label if consulted else decision.label]
     for call in decision.calls:
         lines.append(f"  {call.tool} {_arguments(call.arguments)} (confidence {call.confidence:.2f}, {call.source})")
@@ -69,13 +84,16 @@ def run(options: argparse.Namespace) -> int:
         if consulted.tentative:
             lines.append("  where they hold no answer, the model answers in words")
     elif not decision.calls:
-        lines.append("  no tool: the model would answer in words")
-    if (consulted is None or consulted.tentative) and not decision.calls and (matter := own_matter(options.text)):
+        lines.append(
+            "  no tool: the model would answer in words"
+            if asked
+            else "  no rule takes it: the model would answer, or choose a tool (`--model NAME` shows which)"
+        )
+    if (consulted is None or consulted.tentative) and not decision.calls and (matter := own_matter(text)):
         lines.append(
             f"  but for “{matter}”: only you can know it, so what you told about it is read out, or that it is unknown"
         )
-    sys.stdout.write(safe("\n".join(lines)) + "\n")
-    return EXIT_OK
+    return lines
 
 
 def _consulted(text: str) -> Consultation | None:

@@ -57,7 +57,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     """Load everything, say so, then listen until the input ends or the user leaves."""
     if options.what == "devices":
-        return _devices()
+        return _devices(options.json)
     if options.what in _KEYS:
         return _press(options.what)
     if options.audio_in is None and (options.audio_out is not None or options.pace != "real"):
@@ -173,12 +173,19 @@ def _press(name: str) -> int:
     return EXIT_OK
 
 
-def _devices() -> int:
+def _devices(as_json: bool) -> int:
+    import msgspec
+
     from assistant.audio.process import list_devices
     from assistant.text import safe
 
     found = list_devices()
-    for kind, names in (("microphone", found.microphones), ("speaker", found.speakers)):
+    kinds = {"microphones": found.microphones, "speakers": found.speakers}
+    named = {kind: [safe(name, keep_newlines=False) for name in names if name] for kind, names in kinds.items()}
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(named).decode() + "\n")
+        return EXIT_OK
+    for kind, names in named.items():
         for name in names:
-            sys.stdout.write(f"{kind}  {safe(name, keep_newlines=False)}\n")
+            sys.stdout.write(f"{kind.removesuffix('s')}  {name}\n")
     return EXIT_OK

@@ -28,13 +28,19 @@ Report = Callable[[str], None]
 
 @dataclass(slots=True)
 class Changes:
-    """What an indexing run did, by the names of the documents; `problems` in words."""
+    """What an indexing run did, by the names of the documents; `problems` in words, also of documents that were read
+    with something left out. `n_unread` are the files and folders among them of which nothing was read."""
 
     added: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     n_chunks: int = 0
+    n_unread: int = 0
+
+    def unread(self, problem: str) -> None:
+        self.problems.append(problem)
+        self.n_unread += 1
 
 
 def files_below(root: Path) -> Iterator[tuple[Path, str]]:
@@ -61,11 +67,12 @@ def add(store: DocumentStore, paths: Iterable[Path], report: Report = lambda wor
     known = {kept.path: kept for kept in store.documents()}
     for root in (Path(os.path.abspath(path)) for path in paths):  # noqa: PTH100 - resolve() would follow links
         if not os.path.lexists(root):
-            changes.problems.append(f"{shown(root)}: there is no such file or folder")
+            changes.unread(f"{shown(root)}: there is no such file or folder")
             continue
+        n_before = changes.n_unread
         found = list(_listed(root, changes))
-        if not found and not changes.problems:
-            changes.problems.append(f"{shown(root)} holds no document of a type that is read here")
+        if not found and changes.n_unread == n_before:
+            changes.unread(f"{shown(root)} holds no document of a type that is read here")
         for path, name in found:
             _add_one(store, path, known.get(path), name, changes, report)
     return changes
@@ -75,7 +82,7 @@ def _listed(root: Path, changes: Changes) -> Iterator[tuple[Path, str]]:
     try:
         yield from files_below(root)
     except DocumentError as error:
-        changes.problems.append(str(error))
+        changes.unread(str(error))
 
 
 def _add_one(store: DocumentStore, path: Path, kept: Kept | None, name: str, changes: Changes, report: Report) -> None:
@@ -86,7 +93,7 @@ def _add_one(store: DocumentStore, path: Path, kept: Kept | None, name: str, cha
     try:
         document = read(path)
     except DocumentError as error:
-        changes.problems.append(str(error))
+        changes.unread(str(error))
         return
     if kept is not None and kept.sha256 == document.sha256:
         store.touch(kept.row, document.mtime_ns)
