@@ -28,17 +28,17 @@ from assistant.tools.calls import Call, Chooser, may_refer
 from assistant.tools.confirming import Confirm, Confirmation, NotConfirmed, confirmation, refuse, take_back
 from assistant.tools.corrections import as_meant
 from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
-from assistant.tools.device_words import as_meant_here, of_garage
+from assistant.tools.device_words import as_meant_here, is_here, of_garage
 from assistant.tools.devices_meant import on_devices
 from assistant.tools.follow_up import WHERE, answer_to_question, follow_up, is_question
 from assistant.tools.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.tools.named_timers import no_such_timer, timer_said
 from assistant.tools.notes import recalled
 from assistant.tools.registry import Registry, registry
+from assistant.tools.replies import in_language, language_of
 from assistant.tools.rules import plain, ruled
 from assistant.tools.sayings import sayings
 from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
-from assistant.tools.slots import Vocabulary
 from assistant.tools.timekeeping import all_timers
 from assistant.tools.unattended import FOR_A_WHILE, attended, reminding, routine
 from assistant.tools.wording import NO_NAME, forbidden, forbids, in_digits, is_safe_guess, rewordings
@@ -61,6 +61,7 @@ class Router:
     choosing: Callable[[LanguageModel], Chooser] | None = None  # how a model chooses; without, rules alone act
     last: Call | None = None
     asked: tuple[Call, str] | None = None  # a call and the argument that is missing
+    only_english: bool = False  # the replies: where they are spoken by an English voice
     undone: list[str] = field(default_factory=list)  # requests that were taken back, for "redo"
     _confirmed_s: list[float] = field(default_factory=list)
 
@@ -117,7 +118,10 @@ class Router:
             except AssistantError as failed:
                 said.append(str(failed))
                 error = error or failed
-        return Reply("\n".join(filter(None, said)), decision, tuple(data), error, tuple(writes))
+        text = "\n".join(filter(None, said))
+        if not self.only_english:
+            text = in_language(text, language_of(decision.calls, decision.text, self.languages))
+        return Reply(text, decision, tuple(data), error, tuple(writes))
 
     def _again(self, text: str) -> str:
         """For "redo" the request that was undone last."""
@@ -252,7 +256,7 @@ class Router:
         if plain(text).casefold() in ("undo", "undo that", "undo it", "take that back", "undo the last one"):
             return [Call("undo", source="rules")]
         by_rules = [Call(r.tool, r.arguments, source="rules") for r in ruled(text, self.surroundings.clock())]
-        by_rules = [call for call in by_rules if not call.tool.startswith("home.") or self._is_here(call)]
+        by_rules = [call for call in by_rules if not call.tool.startswith("home.") or is_here(call, self.surroundings)]
         if by_rules and by_rules[0].tool in ("timer.stop", "timer.snooze"):
             if any(t.ringing for t in all_timers(self.surroundings.records).values()):
                 return by_rules
@@ -273,19 +277,17 @@ class Router:
             matches = [m for m in matches if m.reading < 3 or not NO_NAME.match(str(m.slots.get("name", "")))]
             if is_question(text):  # "is the sauna on" is no command to "is the sauna"
                 matches = [m for m in matches if m.reading < 3 or m.intent.startswith("HassGet")]
-            calls = [one_meant(call, text) for match in matches if (call := call_of(match)) is not None]
+            calls = [
+                one_meant(call, text)
+                for match in matches
+                if (call := call_of(match, language.removeprefix("en"))) is not None
+            ]
             by_sentence = [as_meant_here(call, text, self.surroundings) for call in calls]
             if by_sentence:
                 break
         if by_rules and by_sentence and less_sure(by_sentence[0], by_rules[0]):
             return by_rules + by_sentence
         return by_sentence + by_rules or of_garage(text, self.surroundings) or stop_word(text)
-
-    def _is_here(self, call: Call) -> bool:
-        """Whether this home has a device or a room of that name."""
-        known = {key(n) for names in Vocabulary.of(self.surroundings.home()).mapping().values() for n in names}
-        told = [str(call.arguments.get(k) or "") for k in ("name", "area")]
-        return all(key(name) in known for name in told if name)
 
     # -- acting ------------------------------------------------------------------------------------------------------
 

@@ -159,7 +159,15 @@ class SpokenAnswer:
             yield piece
 
     def _from_rule(self) -> Iterator[str]:
-        yield from chat_turn(self._remember(), self.turn, self._chat, self._model)
+        """The voice speaks English, whatever language the request was in."""
+        router = self._chat.router
+        if router is not None:
+            router.only_english = True
+        try:
+            yield from chat_turn(self._remember(), self.turn, self._chat, self._model)
+        finally:
+            if router is not None:
+                router.only_english = False
 
     def _from_model(self) -> Iterator[str]:
         """The reply to the conversation with the question at its end, which is not in the conversation yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assistant.tools.other_languages import in_english
+from assistant.tools.replies import in_language
 from tool_bench import Bench
 
 
@@ -64,11 +65,68 @@ def test_chinese_is_put_into_the_english_that_rules_know(said: str, english: str
     assert in_english(said, ("zh-CN", "en")) == english
 
 
-def test_a_german_alarm_and_timer_from_setting_to_cancelling() -> None:
+@pytest.fixture
+def german() -> Bench:
     bench = Bench()
     bench.router.languages = ("de", "en")
-    assert bench.say("weck mich morgen um halb 7") == "Alarm set for tomorrow at 06:30 (in 18 hours 30 minutes)."
-    assert bench.say("lösche den Wecker") == "Cancelled the alarm for tomorrow at 06:30."
-    assert bench.say("erinnere mich um 18 Uhr an die Blumen") == "I will remind you (die Blumen): 18:00 (in 6 hours)."
-    bench.say("stelle einen Timer auf 5 Minuten")
-    assert bench.say("brich den Timer ab") == "Cancelled the 5 minute timer."
+    return bench
+
+
+def test_a_german_alarm_and_timer_from_setting_to_cancelling(german: Bench) -> None:
+    assert german.say("weck mich morgen um halb 7") == "Wecker gestellt: morgen um 06:30 (in 18 Stunden 30 Minuten)."
+    assert german.say("lösche den Wecker") == "Wecker gelöscht: morgen um 06:30."
+    assert (
+        german.say("erinnere mich um 18 Uhr an die Blumen") == "Ich erinnere dich (die Blumen): 18:00 (in 6 Stunden)."
+    )
+    german.say("stelle einen Timer auf 5 Minuten")
+    assert german.say("brich den Timer ab") == "Timer (5 Minuten) gelöscht."
+
+
+@pytest.mark.parametrize(
+    ("said", "reply"),
+    [
+        ("schalte das Kitchen Light ein", "Eingeschaltet: Kitchen Light."),
+        (
+            "schalte alle Lichter aus",
+            "Ausgeschaltet: Kitchen Light, Worktop Light, Ceiling Light, Floor Lamp und 6 weitere.",
+        ),
+        ("ist die Front Door abgeschlossen", "Ja, Front Door: abgeschlossen."),
+        ("ist das Kitchen Light an", "Nein, Kitchen Light: aus."),
+        ("stelle die Heizung auf 60 Grad", "Thermostat lässt sich auf 7 bis 35 Grad stellen und bleibt, wie es war."),
+        ("wie spät ist es", "Es ist 12:00 Uhr."),
+        ("Milch und Brot auf die Einkaufsliste", "Auf die Einkaufsliste gesetzt: Milch, Brot."),
+        ("welches Datum haben wir heute", "Heute ist Dienstag, der 24. November 2026."),
+    ],
+)
+def test_a_german_request_is_answered_in_german(german: Bench, said: str, reply: str) -> None:
+    assert german.say(said) == reply
+
+
+def test_an_english_request_in_a_german_home_is_answered_in_english(german: Bench) -> None:
+    assert german.say("turn on the kitchen light") == "Turned on: Kitchen Light."
+    assert german.say("set a timer for 5 minutes") == "Timer set for 5 minutes."
+
+
+def test_where_an_english_voice_speaks_the_reply_is_english(german: Bench) -> None:
+    german.router.only_english = True
+    assert german.say("schalte das Kitchen Light ein") == "Turned on: Kitchen Light."
+
+
+def test_chinese_requests_are_answered_in_chinese() -> None:
+    bench = Bench()
+    bench.router.languages = ("zh-CN", "en")
+    assert bench.say("打开Kitchen Light") == "已打开：Kitchen Light。"
+    assert bench.say("设置一个十分钟的定时器") == "已设置计时器：10分钟。"
+    assert bench.say("Kitchen Light开着吗") == "是，Kitchen Light：开。"
+
+
+@pytest.mark.parametrize("language", ["de", "zh-CN"])
+def test_a_reply_without_words_in_the_language_stays(language: str) -> None:
+    assert in_language("Some other thing happened\n- milk", language) == "Some other thing happened\n- milk"
+    assert in_language("Turned on: Lamp.", "fr") == "Turned on: Lamp."
+    assert in_language("Turned on: Lamp {0}.", language).count("{0}") == 1, "names are never read as a template"
+
+
+def test_names_and_the_users_words_are_left_as_they_are() -> None:
+    assert in_language("Turned on: Lamp on the left.", "de") == "Eingeschaltet: Lamp on the left."
+    assert in_language("Added red and white wine to the shopping list.", "de").endswith("red and white wine.")

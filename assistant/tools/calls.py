@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One action. `source` names what proposed it: the sentence's intent or "rules"."""
+    """One action. `source` names what proposed it: the sentence's intent or "rules"; `language` is that of the request
+    where it is not English."""
 
     tool: str
     arguments: dict[str, Any] = field(default_factory=dict)
     confidence: float = 1.0
     source: str = ""
+    language: str = field(default="", compare=False)
 
 
 def may_refer(call: Call, to: Call) -> bool:

@@ -13,6 +13,7 @@ from assistant.tools import Surroundings
 from assistant.tools.calls import Call
 from assistant.tools.follow_up import WHERE
 from assistant.tools.rules import plain
+from assistant.tools.slots import Vocabulary
 
 One = Callable[[str], list[Call]]
 
@@ -22,6 +23,13 @@ def as_meant_here(call: Call, text: str, surroundings: Surroundings) -> Call:
     for meant in (other_way, as_level, as_warmth):
         call = meant(call, text, surroundings)
     return call
+
+
+def is_here(call: Call, surroundings: Surroundings) -> bool:
+    """Whether this home has a device or a room of that name."""
+    known = {key(n) for names in Vocabulary.of(surroundings.home()).mapping().values() for n in names}
+    told = [str(call.arguments.get(k) or "") for k in ("name", "area")]
+    return all(key(name) in known for name in told if name)
 
 
 def other_way(call: Call, text: str, surroundings: Surroundings) -> Call:

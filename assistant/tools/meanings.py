@@ -13,8 +13,8 @@ from assistant.tools.rules import plain
 from assistant.tools.several import AND
 
 
-def call_of(match: Match) -> Call | None:
-    """The call of a sentence; None for one that no tool serves."""
+def call_of(match: Match, language: str = "") -> Call | None:
+    """The call of a sentence in a language ("" is English); None for one that no tool serves."""
     tool = BY_INTENT.get(match.intent)
     if match.intent == "HassNevermind":
         return Call("nevermind", source=match.intent)
@@ -28,7 +28,7 @@ def call_of(match: Match) -> Call | None:
     if match.intent.startswith("HassShopping"):
         arguments["name"] = "shopping"
     confidence = {1: 1.0, 2: 0.95, 3: 0.8}[match.reading] * (0.97 if match.free_text else 1.0)
-    return Call(tool, arguments, confidence, match.intent)
+    return Call(tool, arguments, confidence, match.intent, language)
 
 
 def one_meant(call: Call, text: str) -> Call:

@@ -172,11 +172,16 @@ _TABLES: Final = {
 
 def in_english(text: str, languages: Sequence[str]) -> str | None:
     """The request in English, where one of the languages has a sentence for it that the templates lack."""
+    return put_into_english(text, languages)[0]
+
+
+def put_into_english(text: str, languages: Sequence[str]) -> tuple[str | None, str]:
+    """The same, with the language of the sentence; (None, "") if no language has one."""
     words = re.sub(r"^(?:bitte|请) ?|,? bitte$", "", " ".join(text.split()).strip(" .!?。！？"), flags=re.IGNORECASE)
     for language in languages:
         for pattern, put in _TABLES.get(language.partition("-")[0], ()):
             if match := pattern.fullmatch(words):
                 said = match.expand(put) if isinstance(put, str) else put(match)
                 if said:
-                    return said.strip()
-    return None
+                    return said.strip(), language
+    return None, ""
