@@ -22,7 +22,7 @@ from assistant.engines import LanguageModel
 from assistant.errors import AssistantError
 from assistant.home.model import key
 from assistant.home.sentences import MAX_CHARS, sentences_for
-from assistant.tools import Level, Missing, Outcome, Surroundings
+from assistant.tools import Level, Missing, Outcome, Surroundings, read_only
 from assistant.tools.beside import ANSWER, with_words
 from assistant.tools.calls import Call, Chooser, may_refer
 from assistant.tools.confirming import Confirm, Confirmation, NotConfirmed, confirmation, refuse, take_back
@@ -30,7 +30,7 @@ from assistant.tools.corrections import as_meant
 from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
 from assistant.tools.device_words import as_meant_here, is_here, of_garage
 from assistant.tools.devices_meant import on_devices
-from assistant.tools.follow_up import WHERE, answer_to_question, follow_up, is_question
+from assistant.tools.follow_up import INSTEAD, IT, WHERE, answer_to_question, follow_up, is_question
 from assistant.tools.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.tools.named_timers import no_such_timer, timer_said
 from assistant.tools.notes import recalled
@@ -60,6 +60,7 @@ class Router:
     use_rules: bool = True
     choosing: Callable[[LanguageModel], Chooser] | None = None  # how a model chooses; without, rules alone act
     last: Call | None = None
+    changed: Call | None = None  # the last action, where only questions were answered since
     asked: tuple[Call, str] | None = None  # a call and the argument that is missing
     only_english: bool = False  # the replies: where they are spoken by an English voice
     undone: list[str] = field(default_factory=list)  # requests that were taken back, for "redo"
@@ -111,7 +112,7 @@ class Router:
                     said.append(outcome.text)
                     data.append(outcome.data)
                     writes += [outcome.writes] if outcome.writes else []
-                self.last = call if call.tool != ANSWER else self.last
+                self._keep_in_mind(call)
             except Missing as missing:
                 said.append(str(missing))
                 self.asked = self.asked or (call, missing.argument)
@@ -122,6 +123,22 @@ class Router:
         if not self.only_english:
             text = in_language(text, language_of(decision.calls, decision.text, self.languages))
         return Reply(text, decision, tuple(data), error, tuple(writes))
+
+    def _keep_in_mind(self, call: Call) -> None:
+        """What "it" is from now on."""
+        if call.tool == ANSWER:
+            return
+        self.last = call
+        asks = call.tool in self.tools and self.tools[call.tool].level is read_only
+        self.changed = self.changed if asks else call
+
+    def _what_it_may_be(self, text: str) -> Sequence[Call | None]:
+        """What a text refers to: the last action; where that only answered a question of another matter, "it" may be
+        what was done before: "set an alarm for 7", "what day is it", "make it 8"."""
+        if self.last is None or self.changed is None or self.changed is self.last or not IT.search(text):
+            return [self.last]
+        matters = [call.tool.partition(".")[0].replace("media", "home") for call in (self.last, self.changed)]
+        return [self.last] if matters[0] == matters[1] else [self.last, self.changed]
 
     def _again(self, text: str) -> str:
         """For "redo" the request that was undone last."""
@@ -169,10 +186,11 @@ class Router:
         now = self.surroundings.clock()
         if answered := answer_to_question(self.asked, text, now):
             return [[answered]]
-        if following := follow_up(self.last, text, now):
-            return [[following]]
-        if on_devices := self._on_devices(self.last, text, area):
-            return [[on_devices]]
+        for before in self._what_it_may_be(text):
+            if following := follow_up(before, text, now):
+                return [[following]]
+            if on_devices := self._on_devices(before, text, area):
+                return [[on_devices]]
         if unfolded_calls := unfolded(text, now):
             return [unfolded_calls]
         whole = self._one(text, area)
@@ -229,7 +247,8 @@ class Router:
 
     def _on_devices(self, last: Call | None, text: str, area: str) -> Call | None:
         """A bit more or less than now, "and the lamp", and what is left alone; see rules_of_devices.py."""
-        return on_devices(last, in_digits(text), self.surroundings, lambda part: self._one(part, area), area)
+        text = INSTEAD.sub("", in_digits(text)) if last is not None else in_digits(text)
+        return on_devices(last, text, self.surroundings, lambda part: self._one(part, area), area)
 
     def _leaves_out(self, call: Call, text: str, area: str) -> bool:
         """Whether a timer or an alarm was read from a request that goes on with another action."""

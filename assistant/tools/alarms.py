@@ -54,7 +54,8 @@ class Day(msgspec.Struct, frozen=True):
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
     """Another time for the one that `words` tell, or for the next one; or another `day` at the same time, or `by_s`
-    seconds later (negative: earlier)."""
+    seconds later (negative: earlier). `at` without a date ("T13:00:00") is on the day that it has.
+    """
 
     at: Moment = ""
     day: Moment = ""
@@ -240,10 +241,25 @@ def _change(kind: str, arguments: Moved, surroundings: Surroundings) -> Outcome:
     due = datetime.fromisoformat(wanted[0].due_local) + timedelta(seconds=arguments.by_s)
     if arguments.day:
         due = datetime.combine(datetime.fromisoformat(arguments.day), due.time())
-    at = _moment(arguments.at or due.isoformat(), surroundings, bool(wanted[0].weekdays), wanted[0].weekdays)
+    told = _on_its_day(arguments.at, due, kind, surroundings) if arguments.at.startswith("T") else arguments.at
+    at = _moment(told or due.isoformat(), surroundings, bool(wanted[0].weekdays), wanted[0].weekdays)
     moved = msgspec.structs.replace(wanted[0], due_local=at.isoformat(), boot="", ringing_since_s=None)
     keep(moved, surroundings)
     return Outcome(f"The {kind}{_about(moved)} is now set for {_when(moved, at, surroundings)}.", as_data(moved))
+
+
+def _on_its_day(time: str, due: datetime, kind: str, surroundings: Surroundings) -> str:
+    """The moment of a time alone. A reminder for Thursday stays on Thursday; an alarm within a day rings at the next
+    such time, as one that is set without a day does."""
+    now = surroundings.clock().replace(tzinfo=None)
+    soon = kind == "alarm" and due - now <= timedelta(days=1)
+    try:
+        at = datetime.fromisoformat(f"{(now if soon else due).date().isoformat()}{time}")
+    except ValueError:
+        raise ToolError(f"{time.removeprefix('T')!r} is not a time") from None
+    while at <= now:
+        at += timedelta(days=1)
+    return at.isoformat()
 
 
 def _listed(kind: str, when: str, surroundings: Surroundings) -> Outcome:

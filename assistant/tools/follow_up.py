@@ -12,8 +12,10 @@ from assistant.tools.calculator import calculates
 from assistant.tools.calls import Call
 from assistant.tools.quantities import find
 from assistant.tools.rules import plain, ruled
-from assistant.tools.rules_of_alarms import shift_s
+from assistant.tools.rules_of_alarms import shift_s, without_day
 
+IT: Final = re.compile(r"\b(?:it|that|this|them)\b", re.IGNORECASE)  # what points back at something
+INSTEAD: Final = re.compile(r",? (?:instead|rather|then|after all|(?:in )?there|in here)(?=[.!?]?$)", re.IGNORECASE)
 WHERE: Final = ("name", "area", "floor", "domain", "device_class")
 
 
@@ -91,7 +93,7 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     family = last.tool.partition(".")[0]
     if family == "list" and (found := _of_list(last, text)):
         return found
-    words = plain(text)
+    words = INSTEAD.sub("", plain(text))
     if family in ("timer", "alarm", "reminder") and (found := _of_time(last, family, words, now)):
         return found
     if family == "event" and (m := re.match(_MOVING, words, re.I)) and last.arguments.get("title"):
@@ -222,7 +224,7 @@ def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
         if found and found[0].tool == opening:
             return Call(found[0].tool, found[0].arguments, source="follow-up")
     if family != "timer":
-        moved = re.match(_MOVING, words, re.I)
+        moved = re.match(_MOVING, words, re.I) or re.fullmatch(_CORRECTING, words, re.I)
         shifted = re.match(_SHIFTING, words, re.I)
         if shifted and re.search(_WHICH_WAY, words, re.I) and (by_s := shift_s(words, shifted[1], now)):
             return Call(f"{family}.change", {"by_s": by_s, **_which(last)}, source="follow-up")
@@ -249,7 +251,7 @@ def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
 def _which(last: Call) -> dict[str, str]:
     """Which alarm or reminder was just set: by its time."""
     before = str(last.arguments.get("at") or "")
-    return {"words": before[11:16]} if before else {}
+    return {"words": before.partition("T")[2][:5]} if before else {}
 
 
 def _timer_call(tool: str, words: str, now: datetime) -> Call | None:
@@ -268,6 +270,8 @@ _WHICH_WAY: Final = (  # "5 min" alone says nothing of an alarm
 _PAUSING: Final = r"(pause|resume|continue|unpause|restart)(?: (?:it|that|the timer))?"
 _MOVING: Final = r"(?:make|move|change|set|push|put|shift) (?:it|that) (?:back )?(?:to |for |at |by )?(.+)"
 
+_CORRECTING: Final = r"(?:no|sorry|actually|i (?:meant|mean|said)),? (?:i (?:meant|said) )?(?:at |for )?([\d:]+(?: ?[ap]\.?m)?)"
+
 
 def _moved(last: Call, family: str, words: str, now: datetime) -> Call | None:
     """The alarm or reminder of the last action, at another time, or at the same on another day."""
@@ -275,7 +279,8 @@ def _moved(last: Call, family: str, words: str, now: datetime) -> Call | None:
         found = ruled(f"{opening} {words}", now)
         kept = "day" if opening == "alarm for" else "at"
         if found and (given := found[0].arguments.get(kept)):
-            return Call(f"{family}.change", {kept: given, **_which(last)}, source="follow-up")
+            told = given if kept == "day" else without_day(given, words, now)
+            return Call(f"{family}.change", {kept: told, **_which(last)}, source="follow-up")
     return None
 
 

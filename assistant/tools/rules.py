@@ -182,6 +182,7 @@ _MAKERS: Final[dict[str, Build]] = {
     "no_such_time": rules_of_alarms.no_such_time,
     "unit_missing": rules_of_values.unit_missing,
     "measure": rules_of_values.measure,
+    "bill": rules_of_values.bill,
     "discount": rules_of_values.discount,
     "shared": rules_of_values.shared,
     "timer": rules_of_timers.timer,

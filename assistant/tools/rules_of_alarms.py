@@ -120,7 +120,17 @@ def moved(asked: Asked, match: re.Match[str]) -> Arguments | None:
     about = match.groupdict().get("about") or match.group("words") or ""
     if _is_day(told, read):
         return {"words": about.strip(), "day": at.date().isoformat()}
-    return {"words": about.strip(), "at": iso(_morning(at, told) if kind == "alarm" else at)}
+    at_iso = iso(_morning(at, told) if kind == "alarm" else at)
+    return {"words": about.strip(), "at": without_day(at_iso, match.group("when"), asked.now)}
+
+
+def without_day(at_iso: str, when: str, now: datetime) -> str:
+    """The time alone ("T13:00:00") where `when` names one and no day: it is meant for the day that was set before."""
+    times = find(f"at {when.removeprefix('at ')}", now, ("time", "date", "datetime", "duration"))
+    return at_iso[10:] if [f.kind for f in times] == ["time"] and not _DAY_TIME.search(when) else at_iso
+
+
+_DAY_TIME: Final = re.compile(r"\b(?:today|tonight|tomorrow|this)\b", re.IGNORECASE)
 
 
 def shifted(asked: Asked, match: re.Match[str]) -> Arguments | None:

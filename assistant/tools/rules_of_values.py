@@ -66,6 +66,20 @@ def discount(asked: Asked, match: re.Match[str]) -> Arguments:
     return {"expression": f"{of} * (100 - {percent}) / 100" if left else f"{percent}% of {of}"}
 
 
+def bill(asked: Asked, match: re.Match[str]) -> Arguments | None:
+    """A sum with a tip or a tax, or less a discount, shared where that is asked: what each pays."""
+    groups = {name: (value or "").casefold() for name, value in match.groupdict().items()}
+    by, sign = groups.get("by", ""), "-" if groups["what"] in ("discount", "off", "rebate") else "+"
+    if sign == "+" and groups.get("sign") in ("minus", "less"):  # what was before the tax is another sum
+        return None
+    people = _SMALL.index(by) + 2 if by in _SMALL else by
+    whole = f"{match.group('sum').replace(',', '')} * (100 {sign} {match.group('percent')}) / 100"
+    return {"expression": f"{whole} / {people}" if by else whole}
+
+
+_SMALL: Final = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
 def several_numbers(asked: Asked, match: re.Match[str]) -> Arguments:
     """the average of 4, 8 and 15; add 15 and 27."""
     written = re.findall(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?", match.group("numbers"))
