@@ -34,6 +34,7 @@ from assistant.tools.follow_up import INSTEAD, IT, WHERE, answer_to_question, fo
 from assistant.tools.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.tools.named_timers import no_such_timer, timer_said
 from assistant.tools.notes import recalled
+from assistant.tools.out_of_reach import out_of_reach
 from assistant.tools.registry import Registry, registry
 from assistant.tools.replies import in_language, language_of
 from assistant.tools.rules import plain, ruled
@@ -41,7 +42,7 @@ from assistant.tools.sayings import sayings
 from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.tools.timekeeping import all_timers
 from assistant.tools.unattended import FOR_A_WHILE, attended, reminding, routine
-from assistant.tools.wording import NO_NAME, forbidden, forbids, in_digits, is_safe_guess, rewordings
+from assistant.tools.wording import NO_MUSIC, NO_NAME, forbidden, forbids, in_digits, is_safe_guess, rewordings
 
 __all__ = ["MODEL", "MODEL_TOOL", "RULE", "Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed",
            "Reply", "Router", "refuse"]  # fmt: skip
@@ -178,6 +179,8 @@ class Router:
         wanted = next(iter(self._one(each_time, area)), None) if each_time else None
         if wanted and wanted.tool.startswith(("home.turn", "home.light", "home.position", "home.temp", "media.")):
             return [[Call("system.no_routine", source="rules")]]
+        if beyond := out_of_reach(text):
+            return [[beyond]]
         tool = recalled(text, self.surroundings) if is_question(text) else None
         return [[Call(tool, {"text": text}, source="rules")]] if tool else []
 
@@ -294,6 +297,7 @@ class Router:
                 matches = sentences.match(_ALL.sub("the ", plain(text), count=1), area) or matches
             matches = [m for m in matches if key(str(m.slots.get("name", ""))) != key(plain(text)) or m.reading < 3]
             matches = [m for m in matches if m.reading < 3 or not NO_NAME.match(str(m.slots.get("name", "")))]
+            matches = [m for m in matches if not NO_MUSIC.match(str(m.slots.get("search_query", "")))]
             if is_question(text):  # "is the sauna on" is no command to "is the sauna"
                 matches = [m for m in matches if m.reading < 3 or m.intent.startswith("HassGet")]
             calls = [

@@ -17,6 +17,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from assistant.claims import told_apart
 from assistant.conversation import Conversation, Message, Role, State
 from assistant.documents import answering
 from assistant.documents.library import Consultation, Library
@@ -102,6 +103,13 @@ class Chat:
             self.acted = self.router.act(decision, self.confirm)
         return self.acted
 
+    def asked_by(self, reply: Message) -> str:
+        """The user's own words that a reply which begins answers; "" for one that goes on with a text."""
+        question = self.conversation.messages.get(reply.parent_id)
+        if question is None or reply.content:
+            return ""
+        return question.content if self.words is None else self.words
+
     def _last_reply(self, question: Message) -> str:
         before = self.conversation.messages.get(question.parent_id)
         return before.content if before is not None and before.role == Role.ASSISTANT else ""
@@ -175,8 +183,11 @@ def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> I
     saved_at_s = time.monotonic()
     state = State.INTERRUPTED
     written = acted.writes if acted else ()
+    pieces = _written(written, turn, chat, model) if written else _stream_trimming(reply, turn, chat, model)
+    if chat.router is not None and not written and chat.schema is None:
+        pieces = told_apart(chat.asked_by(reply), pieces, turn)
     try:
-        for piece in _written(written, turn, chat, model) if written else _stream_trimming(reply, turn, chat, model):
+        for piece in pieces:
             text += piece
             if time.monotonic() - saved_at_s >= CHECKPOINT_S:
                 chat.record(reply, text, State.STREAMING)

@@ -16,6 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from assistant.audio.speaker import Speaker
+from assistant.claims import told_apart
 from assistant.clauses import Clause, clauses
 from assistant.conversation import Message, Role, State
 from assistant.documents import answering
@@ -183,7 +184,8 @@ class SpokenAnswer:
             yield of_own.text
             return
         try:
-            yield from self._model.stream(self._prompt, self.turn)
+            pieces = self._model.stream(self._prompt, self.turn)
+            yield from told_apart(self.question, pieces, self.turn) if self._chat.router is not None else pieces
         except PromptTooLong:
             self._go.wait()  # only a committed question may trim the conversation
             if self.committed:

@@ -24,6 +24,7 @@ from assistant.tools.opening import surroundings_for
 from evals.tools_homes import intent_home, rows, state_home
 
 _NO_TOOL: Final = frozenset({"HassRespond"})  # small talk: the rule is to leave it to the model
+_REFUSES: Final = frozenset({"system.needs_network", "system.needs_hands", "system.keeps_history"})
 _SAME: Final = {"home.weather": "system.needs_network"}
 # clinc_assistant: what is out of scope must start nothing
 OUT_OF_SCOPE: Final = "oos"
@@ -132,14 +133,14 @@ def home_states(data: Path, n: int, seed: int, chooser: Chooser | None = None) -
 
 
 def out_of_scope(data: Path, n: int, seed: int, chooser: Chooser | None = None) -> Score:
-    """1 for each request out of scope that would have started a tool; saying that the net is needed starts none."""
+    """1 for each request out of scope that would have started a tool; saying what cannot be done starts none."""
     score = Score()
     all_rows = [r for r in rows(data / "intents" / "clinc_assistant.jsonl") if r["intent"] == OUT_OF_SCOPE]
     router = _router(None, ("en",))
     for row in chosen(all_rows, n, seed, "intent"):
         router.last = router.asked = None
         decision = router.decide(row["text"], chooser)
-        acted = [c for c in decision.calls if c.tool != "system.needs_network"]
+        acted = [c for c in decision.calls if c.tool not in _REFUSES]
         score.right.append(float(bool(acted)))
         if acted:
             score.wrong.append(f"{row['text']!r}: {acted[0].tool}")

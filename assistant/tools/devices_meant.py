@@ -192,7 +192,9 @@ def _following(last: Call, text: str, surroundings: Surroundings, one: One) -> C
         read = one(f"set the lights to {colour['colour']}")
         if read and read[0].tool == "home.light" and read[0].arguments.get("color"):
             return Call("home.light", {**where, "color": read[0].arguments["color"]}, source="follow-up")
-    warmth = last.tool in ("home.temperature", "home.read_temperature") or last.arguments.get("quantity") == "temperature"
+    warmth = (
+        last.tool in ("home.temperature", "home.read_temperature") or last.arguments.get("quantity") == "temperature"
+    )
     if warmth and (degrees := _DEGREES.fullmatch(words)):
         return Call("home.temperature", {**where, "temperature": float(degrees["n"])}, source="follow-up")
     return None

@@ -270,7 +270,9 @@ _WHICH_WAY: Final = (  # "5 min" alone says nothing of an alarm
 _PAUSING: Final = r"(pause|resume|continue|unpause|restart)(?: (?:it|that|the timer))?"
 _MOVING: Final = r"(?:make|move|change|set|push|put|shift) (?:it|that) (?:back )?(?:to |for |at |by )?(.+)"
 
-_CORRECTING: Final = r"(?:no|sorry|actually|i (?:meant|mean|said)),? (?:i (?:meant|said) )?(?:at |for )?([\d:]+(?: ?[ap]\.?m)?)"
+_CORRECTING: Final = (
+    r"(?:no|sorry|actually|i (?:meant|mean|said)),? (?:i (?:meant|said) )?(?:at |for )?([\d:]+(?: ?[ap]\.?m)?)"
+)
 
 
 def _moved(last: Call, family: str, words: str, now: datetime) -> Call | None:

@@ -12,6 +12,7 @@ from assistant import paths
 from assistant.privacy import sandbox
 from assistant.tools import Nothing, Outcome, Surroundings, Tool, ToolError, read_only
 from assistant.tools.timekeeping import spoken_s
+from assistant.tools.unattended import to_you
 
 Words = Annotated[str, msgspec.Meta(max_length=200)]
 
@@ -74,10 +75,32 @@ def network(arguments: Nothing, surroundings: Surroundings) -> Outcome:
 
 def needs_network(arguments: Topic, surroundings: Surroundings) -> Outcome:
     if arguments.action:
-        raise ToolError(f"I cannot {arguments.action}: that would need the internet, and I run without it.")
+        action = to_you(arguments.action)
+        raise ToolError(f"I cannot {action}: that would need the internet, and I run without it. Nothing was done.")
     topic = arguments.topic or "that"
     raise ToolError(
         f"I cannot know {topic}: it would need the internet, and I run without it. What I know ends with my training."
+    )
+
+
+class Act(msgspec.Struct, frozen=True):
+    """What was asked for, in the user's words."""
+
+    action: Words = ""
+    chore: bool = False  # one can be reminded of it
+
+
+def needs_hands(arguments: Act, surroundings: Surroundings) -> Outcome:
+    """A command that nothing here can carry out."""
+    action = to_you(arguments.action) or "do that"
+    reminder = f" I can remind you: say “remind me at 6 to {arguments.action}”." if arguments.chore else ""
+    raise ToolError(f"I cannot {action}: I have no hands and reach no other program. Nothing was done.{reminder}")
+
+
+def keeps_history(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    raise ToolError(
+        "Nothing was deleted. A conversation is deleted in the list of conversations (Ctrl+R), or with "
+        "`assistant history delete`, everything with `assistant history wipe`; what I remember with “forget”."
     )
 
 
@@ -132,6 +155,10 @@ TOOLS: Final = (
     Tool("system.network", "tell how the network is locked", Nothing, network, read_only, ("are you offline",)),
     Tool("system.needs_network", "live news, weather, prices, sports: cannot be known offline", Topic, needs_network,
          read_only, ("what is the weather in Paris", "latest news")),
+    Tool("system.needs_hands", "what only hands or other programs can do", Act, needs_hands, read_only,
+         ("feed the cat",), by_model=False),
+    Tool("system.keeps_history", "conversations are deleted by hand", Nothing, keeps_history, read_only,
+         ("delete everything I told you",), by_model=False),
     Tool("system.no_routine", "commands that come again or wait for an event: are not kept", Nothing, no_routine,
          read_only, ("turn on the light every morning",), by_model=False),
     Tool("system.no_such_time", "a length below zero, or a time that does not exist", NoTime, no_such_time, read_only,

@@ -114,6 +114,13 @@ NO_NAME: Final = re.compile(
 )  # begins no device's name
 
 
+NO_MUSIC: Final = re.compile(  # is played, and by no loudspeaker
+    r"(?:(?:the )?(?:role|part) of|as |with |dead$|it |(?:a |some )?(?:games?|prank|joke|trick|chess|cards|hangman)\b"
+    r"|tic.?tac.?toe|(?:20|twenty) questions|rock,? paper|devil's advocate|i spy|trivia)",
+    re.IGNORECASE,
+)
+
+
 def forbids(text: str) -> bool:
     """Whether it says what is not to be done: no model shall choose a tool for that, as small ones do the thing."""
     return _NOT.search(plain(text)) is not None
