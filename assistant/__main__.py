@@ -40,8 +40,10 @@ def _run(arguments: list[str]) -> int:
 
     claim = None
     opens_screen = not [a for a in arguments if a != UNLOCKED_FLAG] or arguments[0] == "chat"
-    if opens_screen or arguments[:1] == ["serve"] or _talks(arguments):
-        claim = instance.claim()
+    if opens_screen or _talks(arguments):
+        claim = instance.claim(takes_over=True)
+    elif _serves(arguments):
+        claim = instance.claim(gives_way="--give-way" in arguments)
     if opens_screen:
         first_run.fetch_missing_model()
     gateway.start(arguments)
@@ -53,6 +55,11 @@ def _run(arguments: list[str]) -> int:
     from assistant.cli import main as command_line
 
     return command_line([a for a in arguments if a != UNLOCKED_FLAG], claim)
+
+
+def _serves(arguments: list[str]) -> bool:
+    """Whether a process is started that owns the home without a screen."""
+    return arguments[:1] == ["serve"] and not {"install", "remove", "-h", "--help"} & set(arguments)
 
 
 def _talks(arguments: list[str]) -> bool:

@@ -12,13 +12,27 @@ from assistant.errors import EXIT_OK
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = commands.add_parser("serve", help="let timers ring and keep the model warm, without a screen")
+    parser = commands.add_parser(
+        "serve",
+        help="let timers ring and keep the model warm, without a screen",
+        epilog="`assistant serve install` makes a user service of it (systemd), `assistant serve remove` ends that.",
+    )
+    parser.add_argument("what", nargs="?", choices=("run", "install", "remove"), default="run", help="default: run")
     parser.add_argument("--no-model", action="store_true", help="timers and rules only")
+    parser.add_argument("--give-way", action="store_true", help="end when a chat or a spoken conversation is opened")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Own the home until SIGTERM or Ctrl+C: what rings is printed, `ask` and `history` are served."""
+    if options.what != "run":
+        from assistant.cli import service
+
+        return service.install(options.no_model) if options.what == "install" else service.remove()
+    return _serve(options)
+
+
+def _serve(options: argparse.Namespace) -> int:
     import contextlib
 
     from assistant import config, instance, instance_server, paths
@@ -32,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from assistant.tools.opening import choosing
 
     with contextlib.ExitStack() as stack:
-        claim = options.claim or instance.claim()
+        claim = options.claim or instance.claim(gives_way=options.give_way)
         stack.callback(claim.release)
         settings = config.load(paths.settings_file())
         history = open_history(paths.history_folder(), ask_passphrase)
