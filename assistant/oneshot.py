@@ -65,6 +65,7 @@ class Handling:
     acted: Reply | None = None
     library: Library | None = None
     consulted: Consultation | None = None
+    asked: str = ""
 
 
 def sampling(settings: Settings, question: Question | None = None) -> Sampling:
@@ -114,6 +115,7 @@ def stream_answer(  # noqa: PLR0913 - everything a turn touches, each for one th
     context = question.context[:MAX_INPUT_CHARS]
     system = settings.system if question.system is None else question.system
     handling = handling or Handling()
+    handling.asked = question.text
     while True:
         text = f"{question.text}\n\n{context}" if question.text and context else question.text or context
         chat = Chat(Conversation(system=system), history, sampling(settings, question), question.output_schema)
@@ -161,7 +163,7 @@ def answer(reply: str, model: LanguageModel, turn: Turn, handling: Handling | No
     consulted = handling.consulted
     asked = consulted is None or consulted.contains
     return Answer(
-        reply=without_repetition(reply) if usage.finish_reason == "repetition" else reply,
+        reply=without_repetition(reply, handling.asked) if usage.finish_reason == "repetition" else reply,
         model=model.file_name if asked else "",
         handled_by=MODEL if asked else RULE,
         prompt_tokens=usage.prompt_tokens,

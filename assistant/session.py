@@ -202,7 +202,7 @@ def chat_turn(reply: Message, turn: Turn, chat: Chat, model: LanguageModel) -> I
         usage = turn.usage
         chat.record(
             reply,
-            without_repetition(text) if usage.finish_reason == "repetition" else text,
+            without_repetition(text, chat.alone(reply)) if usage.finish_reason == "repetition" else text,
             state,
             model=model.file_name,
             handled_by=handled_by,

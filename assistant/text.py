@@ -34,6 +34,7 @@ _HIDDEN = re.compile(
 )
 _LINE_SEPARATORS = re.compile("\r\n?|[\u2028\u2029]")
 _COPIES = 4
+_WANTED = re.compile(r"\b(?:repeat|times|copies|again and again|over and over|\d{2,})\b", re.IGNORECASE)
 _ENDING = re.compile(r"[.!?](?=\s)|\n")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -46,9 +47,11 @@ def safe(text: str, keep_newlines: bool = True) -> str:
     return text if keep_newlines else " ".join(text.split())
 
 
-def without_repetition(text: str) -> str:
+def without_repetition(text: str, asked: str = "") -> str:
     """`text` without the copies at its end, where it ends in the same four times or more: one is kept, to the end of a
-    sentence, line or word."""
+    sentence, line or word. All stay if what was asked sounds as if they were wanted ("write it 20 times")."""
+    if _WANTED.search(asked):
+        return text
     for period in range(1, len(text) // _COPIES + 1):
         if text[-period:] != text[-2 * period : -period]:
             continue

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from assistant.engines import wire, worker
 from assistant.engines.encoder import Reply
 from assistant.engines.kv_cache import common_prefix
-from assistant.engines.pieces import Text, loops
+from assistant.engines.pieces import Text, loop_length, loops
 from assistant.errors import EngineError, ModelRefusedError, PromptTooLong
 from assistant.turn import Turn
 
@@ -76,18 +76,33 @@ def test_the_tokenisers_leading_space_is_not_shown() -> None:
 def test_a_loop_of_any_period_is_found(period: int) -> None:
     start = list(range(1000, 1050))
     cycle = list(range(period))
-    assert loops(start + cycle * (max(128, 4 * period) // period + 2))
+    assert loops(start + cycle * (loop_length(period) // period + 2))
 
 
 @pytest.mark.parametrize("period", [1, 7, 30, 256])
 def test_fewer_repeats_are_no_loop(period: int) -> None:
-    assert not loops(list(range(1000, 1300)) + list(range(period)) * (max(128, 4 * period) // period - 1))
+    assert not loops(list(range(1000, 1300)) + list(range(period)) * (loop_length(period) // period - 1))
+
+
+@pytest.mark.parametrize(
+    ("period", "tokens"), [(1, 128), (8, 128), (16, 192), (32, 384), (64, 512), (128, 512), (256, 1024)]
+)
+def test_how_long_a_loop_is(period: int, tokens: int) -> None:
+    assert loop_length(period) == tokens
+
+
+def test_a_matrix_of_zeros_and_a_chorus_are_no_loops() -> None:
+    row = [1, *[2, 3] * 10, 4, 5]  # "[0, 0, 0, 0, 0, 0, 0, 0, 0, 0],"
+    verse = list(range(100, 160))
+    for n_tokens in range(len(row * 10)):
+        assert not loops((row * 10)[:n_tokens])
+    assert not loops(verse * 4)
 
 
 @given(st.lists(st.integers(0, 3), max_size=300))
 def test_loops_agrees_with_its_definition(tokens: list[int]) -> None:
     def periodic(period: int) -> bool:
-        length = max(128, 4 * period)
+        length = max(128, min(12 * period, max(512, 4 * period)))
         tail = tokens[len(tokens) - length :]
         return len(tokens) >= length and all(tail[i] == tail[i - period] for i in range(period, length))
 

@@ -49,6 +49,13 @@ def test_a_reply_that_went_in_circles_is_kept_once(history: History, fake_model:
     assert history.load(history.list()[0].id).branch()[-1].content == "Hi. hello!"
 
 
+def test_a_repetition_that_was_asked_for_is_kept(history: History, fake_model: ScriptedModel) -> None:
+    fake_model.ends_for = "repetition"
+    fake_model.enqueue("hello! |" * 40)
+    run(Question("Write hello 100 times"), history, fake_model)
+    assert history.load(history.list()[0].id).branch()[-1].content == "hello! " * 40
+
+
 def test_long_input_is_cut_in_the_middle_and_said(history: History, fake_model: ScriptedModel) -> None:
     context = "begin " + "x" * 200_000 + " end"
     fake_model.enqueue([PromptTooLong([20, 50_000], 4096)])

@@ -98,6 +98,11 @@ def test_a_text_that_repeats_less_is_left_as_it_is(text: str) -> None:
     assert without_repetition(text) == text
 
 
+@pytest.mark.parametrize("asked", ["Write it 20 times.", "repeat after me", "say it again and again"])
+def test_a_repetition_that_was_asked_for_stays(asked: str) -> None:
+    assert without_repetition("I will not talk. " * 30, asked) == "I will not talk. " * 30
+
+
 @given(st.text("ab. ", max_size=30), st.text("ab. ", min_size=1, max_size=8), st.integers(4, 9))
 def test_what_is_kept_is_the_beginning_and_has_at_least_one_copy(start: str, copied: str, n: int) -> None:
     text = start + copied * n

@@ -6,8 +6,9 @@ import codecs
 from collections.abc import Sequence
 
 _LONGEST_PERIOD = 256  # tokens: a paragraph that repeats
-_LOOP_TOKENS = 128  # a loop is this long at least,
-_LOOP_TIMES = 4  # and this often the same
+_LOOP_TOKENS = 128  # a loop is this long at least
+_LONG_LOOP_TOKENS = 512  # this long is enough for a line, or a verse that comes four times
+_LOOP_TIMES, _LOOP_TIMES_OF_A_LINE = 4, 12  # a matrix has ten equal lines
 LOOP_CHECK_INTERVAL = 32  # tokens between two checks
 
 
@@ -59,12 +60,12 @@ def _overlap(text: str, stop: str) -> int:
 
 
 def loops(tokens: Sequence[int]) -> bool:
-    """Whether the reply ends in the same tokens again and again: at least four times and 128 tokens of it.
+    """Whether the reply ends in the same tokens again and again: `loop_length()` of them.
 
-    Long enough to let tables, rulers and lists of equal lines pass; a period of up to 256 tokens is found.
+    Long enough to let tables, rulers, matrices and lists of equal lines pass; a period of up to 256 tokens is found.
     """
     for period in range(1, _LONGEST_PERIOD + 1):
-        length = max(_LOOP_TOKENS, period * _LOOP_TIMES)
+        length = loop_length(period)
         if len(tokens) < length:
             return False
         if tokens[-1] != tokens[-1 - period] or tokens[-2] != tokens[-2 - period]:
@@ -72,3 +73,8 @@ def loops(tokens: Sequence[int]) -> bool:
         if tokens[-length + period :] == tokens[-length:-period]:
             return True
     return False
+
+
+def loop_length(period: int) -> int:
+    """How many tokens of the same are a loop: 128, twelve copies, or four copies and 512."""
+    return max(_LOOP_TOKENS, min(_LOOP_TIMES_OF_A_LINE * period, max(_LONG_LOOP_TOKENS, _LOOP_TIMES * period)))
