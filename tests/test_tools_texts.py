@@ -29,7 +29,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("how do you say thank you in Japanese", "text.translate", {"text": "thank you", "language": "japanese"}),
         ("copy that to the clipboard", "text.copy", {"text": "that"}),
         ("dictate into file ideas: build a boat", "text.save", {"text": "build a boat", "file": "ideas"}),
+        ("dictate to ideas.md: build a boat", "text.save", {"text": "build a boat", "file": "ideas.md"}),
+        ("dictate build a boat into the file ideas", "text.save", {"text": "build a boat", "file": "ideas"}),
+        ("dictate: build a boat", "text.save", {"text": "build a boat"}),
+        ("dictate into clipboard: build a boat", "text.copy", {"text": "build a boat"}),
+        ("copy this to the clipboard: build a boat", "text.copy", {"text": "build a boat"}),
         ("read that aloud", "text.speak", {"text": "that"}),
+        ("read this aloud: a boat", "text.speak", {"text": "a boat"}),
+        ("say out loud: a boat", "text.speak", {"text": "a boat"}),
         ("add dentist on friday at 3pm to my calendar", "event.add", {"title": "dentist", "at": "2026-11-27T15:00:00"}),
         ("put mum's birthday in my calendar on 5 December", "event.add",
          {"title": "mum's birthday", "at": "2026-12-05"}),
@@ -45,7 +52,8 @@ def test_rules_for_texts_and_the_calendar(text: str, tool: str, arguments: dict[
 @pytest.mark.parametrize(
     "text",
     ["what is the capital in Italian law", "say something nice in the morning", "what is hello in French",
-     "how do you say that in court", "read the room", "put the milk in the fridge"],
+     "how do you say that in court", "read the room", "put the milk in the fridge", "read aloud",
+     "what do you dictate", "say this: it is late", "change the fact", "correct what you said about Rome"],
 )  # fmt: skip
 def test_talk_stays_talk(text: str) -> None:
     assert Bench().decide(text).handled_by == MODEL
@@ -111,3 +119,21 @@ def test_the_calendar_keeps_shows_and_gives_up_entries() -> None:
     assert "dentist" not in bench.say("what's on my calendar this week")
     bench.say("undo")
     assert "dentist" in bench.say("what's on my calendar this week")
+
+
+def test_facts_are_shown_changed_and_forgotten() -> None:
+    bench = Bench()
+    bench.yes = True
+    bench.say("remember that my bike is green")
+    bench.say("remember that the plumber comes on Friday")
+    assert bench.say("change what you know about my bike to red").startswith("I will remember: my bike is red.")
+    assert "my bike is red" in bench.say("show my facts") and "green" not in bench.say("what do you remember")
+    assert "Undone" in bench.say("undo")
+    assert "my bike is green" in bench.say("what do you know about me")
+    bench.say("correct the fact that the plumber comes on Friday to: the plumber comes on Monday")
+    assert "Monday" in bench.say("what do you know about me")
+    assert "nothing about that" in bench.say("change the fact about my boat to my boat is sold")
+    assert "all 2 facts" in bench.say("forget everything you know about me")
+    assert bench.asked[-1].question == "Forget all 2 facts that you told me?"
+    assert bench.say("list my facts") == "You have told me nothing to remember."
+    assert bench.say("forget everything you know about me") == "You have told me nothing to remember."

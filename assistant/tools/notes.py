@@ -57,6 +57,16 @@ class Text(msgspec.Struct, frozen=True):
     text: Long = ""
 
 
+class Change(msgspec.Struct, frozen=True):
+    """`text` finds the fact, `to` replaces it or what it says behind "is"."""
+
+    text: Long = ""
+    to: Long = ""
+
+
+_STATED: Final = re.compile(r"(.+? (?:is|are|was|were)) \S.*", re.IGNORECASE)
+
+
 def add_note(arguments: Text, surroundings: Surroundings) -> Outcome:
     return _keep(NOTE, arguments.text, surroundings, "What shall I note?", "Noted")
 
@@ -111,6 +121,43 @@ def recalled(question: str, surroundings: Surroundings) -> str:
 
 def list_facts(arguments: Nothing, surroundings: Surroundings) -> Outcome:
     return _shown(list(surroundings.records.all(FACT, Kept).items()), "fact")
+
+
+def change(arguments: Change, surroundings: Surroundings) -> Outcome:
+    """Another text for a fact. "My bike is green" changed to "red" is "my bike is red". Raises ToolError."""
+    if not arguments.text.strip():
+        raise Missing("text", "Which fact?")
+    if not (to := arguments.to.strip(" .")):
+        raise Missing("to", "What shall I remember instead?")
+    found = _found(FACT, arguments.text, surroundings)
+    if not found:
+        raise ToolError("You have told me nothing about that.")
+    row, was = found[0]
+    whole = _STATED.match(was.text)
+    text = f"{whole[1]} {to}" if whole and not _STATED.match(to) else to
+    surroundings.records.put(FACT, row, Kept(text, surroundings.clock().isoformat(timespec="minutes")))
+    return Outcome(f"I will remember: {text}. Before it was: {was.text}", {"was": was.text})
+
+
+def clear_facts(arguments: Nothing, surroundings: Surroundings) -> Outcome:
+    facts = surroundings.records.all(FACT, Kept)
+    for row in facts:
+        surroundings.records.delete(FACT, row)
+    if not facts:
+        return Outcome("You have told me nothing to remember.")
+    return Outcome(f"Forgotten: {_n_facts(len(facts))}. Conversations stay; `assistant history wipe` deletes those.")
+
+
+def _asks_clear(arguments: Nothing, surroundings: Surroundings) -> tuple[str, str]:
+    return f"Forget {_n_facts(len(surroundings.records.all(FACT, Kept)))} that you told me?", "You can undo it."
+
+
+def _clear_level(arguments: Nothing, surroundings: Surroundings) -> Level:
+    return Level.CONFIRM if surroundings.records.all(FACT, Kept) else Level.READ
+
+
+def _n_facts(n: int) -> str:
+    return "the one fact" if n == 1 else f"all {n} facts"
 
 
 def delete_note(arguments: Text, surroundings: Surroundings) -> Outcome:
@@ -195,6 +242,10 @@ TOOLS: Final = (
     Tool("fact.remember", "remember a fact about the user", Text, remember,
          examples=("remember that my bike is a 56",)),
     Tool("fact.recall", "recall a fact the user told", Text, recall, read_only, ("what size is my bike",)),
+    Tool("fact.change", "change a fact", Change, change, by_model=False,
+         examples=("change the fact that my bike is a 56 to my bike is a 58",)),
+    Tool("fact.clear", "forget all facts", Nothing, clear_facts, _clear_level, ("forget everything you know about me",),
+         by_model=False, asks=_asks_clear),
     Tool("fact.list", "show what is remembered", Nothing, list_facts, read_only, ("what do you know about me",)),
     Tool("fact.forget", "forget a fact", Text, forget, _level(FACT), ("forget my bike size",),
          asks=_asks_delete(FACT)),
