@@ -25,6 +25,7 @@ _HOME: Final = ("home", "media", "vacuum", "mower")
 _COMMANDS: Final = ("home.turn", "home.light", "home.position", "home.fan", "home.temperature", "media.")
 _OWN: Final = frozenset({"name", "search_query"})  # a title may have "not" in it
 _MORE: Final = re.compile(r"(?:(?:just |even )?(?:a (?:little |bit |little bit )?)?(?:more|further)|again|more)", re.I)
+_LESS: Final = re.compile(r"(?:(?:just )?a (?:little |bit |little bit )?)?less|not (?:so|that|quite so) much", re.I)
 _ALSO: Final = re.compile(r"(?:and|also|and also)(?: the| my)? (?P<what>[\w' ]+?)(?: too| as well)?", re.I)
 _OTHER: Final = re.compile(
     r"(?:and|(?:and )?(?:what|how) about)(?: (?:in|on|at))?(?: the| my)? (?P<what>[\w' ]+?)\??", re.IGNORECASE
@@ -172,6 +173,11 @@ def _following(last: Call, text: str, surroundings: Surroundings, one: One) -> C
     where = {k: v for k, v in last.arguments.items() if k in WHERE}
     if _MORE.fullmatch(words) and last.tool in ("home.step", "media.volume_step"):
         return replace(last, source="follow-up")
+    if _LESS.fullmatch(words) and last.tool == "home.step":
+        return replace(last, arguments={**last.arguments, "up": not last.arguments.get("up")}, source="follow-up")
+    if _LESS.fullmatch(words) and last.tool == "media.volume_step":
+        step = "up" if last.arguments.get("volume_step") == "down" else "down"
+        return replace(last, arguments={**last.arguments, "volume_step": step}, source="follow-up")
     if _MORE.fullmatch(words) and last.tool == "home.position":
         return Call("home.step", {"quantity": "position", "up": True, **where}, source="follow-up")
     if (moved := _moved(last, words, where, surroundings)) is not None:

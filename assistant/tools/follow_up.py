@@ -10,6 +10,7 @@ from typing import Final
 from assistant.tools.asked import length
 from assistant.tools.calculator import calculates
 from assistant.tools.calls import Call
+from assistant.tools.follow_up_again import again, moved_entry
 from assistant.tools.quantities import find
 from assistant.tools.rules import plain, ruled
 from assistant.tools.rules_of_alarms import shift_s, without_day
@@ -97,15 +98,12 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     if family in ("timer", "alarm", "reminder") and (found := _of_time(last, family, words, now)):
         return found
     if family == "event" and (m := re.match(_MOVING, words, re.I)) and last.arguments.get("title"):
-        read = ruled(f"reschedule {last.arguments['title']} to {m[1]}", now)
-        return Call(read[0].tool, read[0].arguments, source="follow-up") if read else None
+        return moved_entry(str(last.arguments["title"]), m[1], now)
     if family == "calculator" and (m := re.fullmatch(_REST_OF_SUM, words, re.I)):
         expression = f"({last.arguments.get('expression', '')}) {m['sign']} {m['rest']}"
         return Call("calculator", {"expression": expression}, source="follow-up") if calculates(expression) else None
-    if last.tool == "clock.time" and (
-        m := re.fullmatch(r"(?:(?:what|how) about )?in (?:the )?(?P<place>[a-z ]+)", words, re.I)
-    ):
-        return Call("clock.time", {"place": m["place"]}, source="follow-up")
+    if other := again(last, words, now):
+        return other
     if last.tool == "note.add" and re.fullmatch(r"(?:delete|remove|forget) (?:that|this|the) note", words, re.I):
         return Call("undo", source="follow-up")
     if last.tool == "fact.remember" and re.fullmatch(r"forget (?:it|that)(?: again)?", words, re.I):
@@ -118,14 +116,23 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
         r"(?:cancel|stop|delete|remove) (?:them all|all(?: of them)?|both)", words, re.I
     ):
         return Call("timer.cancel_all", source="follow-up")
+    if family == "alarm" and re.fullmatch(
+        r"(?:turn|switch) (?:it|that) off|(?:turn|switch) off (?:it|that)", words, re.I
+    ):
+        return Call("alarm.cancel", source="follow-up")
     if re.fullmatch(r"(?:cancel|stop|delete|remove) (?:it|that)|cancel", words, re.I):
         undoing = {"timer": "timer.cancel", "alarm": "alarm.cancel", "reminder": "reminder.cancel"}.get(family)
+        undoing = "media.pause" if family == "media" and words.casefold().startswith("stop") else undoing
         return Call(undoing, source="follow-up") if undoing else Call("undo", source="follow-up")
     if family in ("home", "media") and (m := re.fullmatch(_SWITCHING, words, re.I)):
         on = m.group(1).casefold() == "on"
         where = {k: v for k, v in last.arguments.items() if k in WHERE and v}
         if not where and family == "media":
             where = {"domain": "media_player"}
+        if (
+            where and "name" not in where and "domain" not in where and (domain := _domain(last))
+        ):  # not all that is in the room
+            where["domain"] = domain
         if not where:  # "it" is nothing that was spoken of, least of all everything
             return None
         return Call("home.turn_on" if on else "home.turn_off", where, source="follow-up")
@@ -134,6 +141,18 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     ):
         return _again_with(last, float(m.group(1)))
     return None
+
+
+def _domain(last: Call) -> str:
+    """What kind of device an action of its kind is for: "" for one that tells nothing."""
+    if last.tool == "home.step":
+        return _DOMAINS.get(str(last.arguments.get("quantity")), "")
+    return _DOMAINS.get("volume" if last.tool.startswith("media.") else last.tool, "")
+
+
+_DOMAINS: Final = {"brightness": "light", "temperature": "climate", "volume": "media_player", "speed": "fan",
+                   "position": "cover", "home.light": "light", "home.temperature": "climate",
+                   "home.read_temperature": "climate", "home.fan_speed": "fan", "home.position": "cover"}  # fmt: skip
 
 
 def _of_stopwatch(words: str) -> Call | None:
@@ -166,7 +185,9 @@ def named_for_later(last: Call | None, text: str, now: datetime) -> str | None:
 _IT_LATER: Final = re.compile(
     r"(?P<verb>(?:turn|switch|set|make|dim|open|close|lock|start|stop|pause)) (?:it|them|that)\b", re.IGNORECASE
 )
-_SWITCHING: Final = r"(?:turn|switch) (?:it |them |that )?(?:all )?(on|off)(?: it| them| that)?(?: again)?"
+_SWITCHING: Final = (
+    r"(?:(?:turn|switch) (?:it |them |that )?(?:all )?(?=o)|(?=o\w+ again))(on|off)(?: it| them| that)?(?: again)?"
+)
 _REST_OF_SUM: Final = (
     r"(?:and |then |now |that )*(?P<sign>plus|minus|times|multiplied by|divided by|to the power of|[-+*/^×÷]) ?"
     r"(?P<rest>[-\d.,()]+|[a-z -]{2,30})"
@@ -187,11 +208,22 @@ def _of_list(last: Call, text: str) -> Call | None:
     ) and not OTHER_REQUEST.search(m[1]):
         return Call("list.remove", {**named, "item": m[1]}, source="follow-up")
     if re.fullmatch(
-        r"(?:what(?:'s| is) on (?:it|there)|read (?:it|that|them)(?: back)?(?: to me| out)?|show (?:it|me))",
+        r"(?:what(?:'s| is) on (?:it|there)|read (?:it|that|them)(?: back)?(?: to me| out)?|show (?:it|me)"
+        r"|how (?:many|much)(?: things| items)? (?:is|are) (?:on|in) (?:it|there)"
+        r"|what(?:'s| is)? (?:else|still|left)(?: do (?:i|we) (?:need|have)| on (?:it|there))?)",
         words,
         re.I,
     ):
         return Call("list.read", named, source="follow-up")
+    if m := re.fullmatch(
+        r"(?:is|are|did (?:i|we) (?:already )?(?:put|add)|have (?:i|we) (?:put|added)|do (?:i|we) have) (?:any )?"
+        r"(?P<item>.+?) (?:already )?(?:on|to) (?:it|there)",
+        words,
+        re.I,
+    ):
+        return Call("list.has", {**named, "item": m["item"]}, source="follow-up")
+    if m := re.fullmatch(r"take (?:the )?(.+?) off(?: (?:it|the list|again))?", words, re.I):
+        return Call("list.remove", {**named, "item": m[1]}, source="follow-up")
     if re.fullmatch(r"(?:clear|empty|wipe) (?:it|the list|that list)", words, re.I):
         return Call("list.clear", named, source="follow-up")
     raw = " ".join(text.split()).strip(" .!")

@@ -212,7 +212,8 @@ _VALUES: Final = frozenset({"brightness", "color", "temperature", "position", "p
 def _nothing(slots: dict[str, Any]) -> str:
     if "but" in slots:
         return "That leaves nothing to do."
-    what = slots.get("name") or slots.get("device_class") or slots.get("domain") or "device"
+    kind = "loudspeaker or screen" if slots.keys() & {"search_query", "volume_level", "volume_step"} else "device"
+    what = slots.get("name") or slots.get("device_class") or slots.get("domain") or kind
     what = " or ".join(what) if isinstance(what, list) else str(what).replace("_", " ")
     where = slots.get("area") or slots.get("floor")
     return f"There is no {what}{f' in {where}' if where else ''} in this home."

@@ -215,6 +215,7 @@ _MAKERS: Final[dict[str, Build]] = {
     "event_moved": rules_of_texts.moved,
     "event_timed": rules_of_texts.timed,
     "outside": _outside,
+    "playing": lambda asked, match: {"domain": "media_player", "state": "playing", "response": "which"},
     "humidity": _humidity,
     "weather": _weather,
 }

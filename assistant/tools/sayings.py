@@ -22,6 +22,7 @@ def sayings(text: str, last: Call | None, languages: Sequence[str], surroundings
         moved_by_title(plain(text), surroundings),
         _each_kind(plain(text)),
         _minded(text),
+        "turn off everything" if _STILL_ON.fullmatch(plain(text)) else None,
         "pause the music" if _MUSIC_OFF.fullmatch(plain(text)) else None,
     ):
         if said:
@@ -52,5 +53,9 @@ _VERBS: Final = {"turning": "turn", "switching": "switch", "opening": "open", "c
                  "playing": "play", "adding": "add", "reminding": "remind", "waking": "wake"}  # fmt: skip
 _MIND: Final = re.compile(
     rf"(?:hey,? |please )?(?:would|do) you mind (?P<verb>{'|'.join(_VERBS)}) (?P<rest>.+)", re.IGNORECASE
+)
+_STILL_ON: Final = re.compile(
+    r"(?:turn|switch) (?:off )?(?:whatever|everything|anything|all)(?: that)?(?:'s| is| are) (?:still )?on(?: off)?",
+    re.IGNORECASE,
 )
 _MUSIC_OFF: Final = re.compile(r"(?:turn|switch|shut) (?:off (?:the |my )?music|(?:the |my )?music off)", re.IGNORECASE)
