@@ -59,7 +59,8 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `general_name` what the GGUF header calls the model, `template_sha256` the hash of the chat template in the file
     (shown, never executed), `hub` the original as "repository@revision", `hash_source` where the hash was published
     when nobody computed it here. `converted` is the one file that is made of `files` and kept instead of them
-    (engines/conversion.py).
+    (engines/conversion.py). `made_from` is the SHA-256 of the file whose weights were rounded again on this machine
+    (engines/requantising.py).
     """
 
     name: str
@@ -77,6 +78,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
     hash_source: str = ""
     converted: File | None = None
+    made_from: str = ""
 
     @property
     def kept(self) -> tuple[File, ...]:
@@ -182,6 +184,8 @@ def problem(entry: Entry) -> str:
     for file in (*entry.files, *entry.kept):
         if not _FILE_NAME.fullmatch(file.name) or not _SHA256.fullmatch(file.sha256) or not 0 < file.size < 1 << 40:
             return f"file {file.name!r} needs a plain name, a size in bytes and a SHA-256 in lower-case hex"
+    if entry.made_from and not _SHA256.fullmatch(entry.made_from):
+        return "what it was made from needs a SHA-256 in lower-case hex"
     if entry.kind == "llm" and entry.family not in FAMILIES:
         return f"family {entry.family!r} is none of {', '.join(FAMILIES)}"
     return ""

@@ -163,8 +163,7 @@ class Store:
         Raises ModelMissingError or ModelRefusedError. `always` hashes it whatever was recorded.
         """
         path = self.blob(file)
-        repair = "pull it again" if entry.name in catalogue() else "remove it and add it again"
-        command = f"`assistant models {'pull' if entry.name in catalogue() else 'remove'} {entry.name}`"
+        repair, command = self._repair(entry)
         try:
             descriptor = files.open_regular(path)
         except ModelMissingError as error:
@@ -181,6 +180,18 @@ class Store:
         except BaseException:
             os.close(descriptor)
             raise
+
+    def _repair(self, entry: Entry) -> tuple[str, str]:
+        """What to do about a damaged or missing file, and by which command."""
+        if entry.name in catalogue():
+            return "pull it again", f"`assistant models pull {entry.name}`"
+        if base := self.base_of(entry):
+            return "make it again", f"`assistant models remake {base.name}`"
+        return "remove it and add it again", f"`assistant models remove {entry.name}`"
+
+    def base_of(self, entry: Entry) -> Entry | None:
+        """The model whose weights were rounded again for this one, if it is still known."""
+        return next((e for e in self.known().values() if entry.made_from in {f.sha256 for f in e.files}), None)
 
     def _open_path(self, path: Path) -> tuple[ModelSpec, int]:
         descriptor = files.open_regular(path)
@@ -359,7 +370,7 @@ def _spec(entry: Entry, path: Path) -> ModelSpec:
         n_context_train=entry.n_context,
         architecture=entry.architecture,
         kind=entry.kind,
-        adapter=verified_adapter(file.sha256),
+        adapter=verified_adapter(entry.made_from or file.sha256),
     )
 
 

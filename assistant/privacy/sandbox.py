@@ -127,13 +127,13 @@ def lock() -> LockStatus:
     return report
 
 
-def enter_worker(read_only: tuple[Path, ...]) -> int:
+def enter_worker(read_only: tuple[Path, ...], writable: tuple[Path, ...] = ()) -> int:
     """The further restrictions of a worker process, for good. Call it before anything starts a thread.
 
     No sockets, not even AF_UNIX; no programs; no files but the interpreter's, shared libraries and `read_only` (files,
-    or folders with all beneath); nothing writable but /dev/null and graphics devices; no dumps. Open descriptors stay
-    usable: the pipe to the parent. The memory limit is left alone: GPU drivers reserve far more than they use, and what
-    a model needs was predicted before (models/memory.py).
+    or folders with all beneath); nothing writable but `writable` (files that exist), /dev/null and graphics devices;
+    no dumps. Open descriptors stay usable: the pipe to the parent. The memory limit is left alone: GPU drivers reserve
+    far more than they use, and what a model needs was predicted before (models/memory.py).
 
     Returns the Landlock ABI in force: 0 where the kernel has none and files are not restricted. Raises
     NetworkLockError if the kernel refuses, or if what was just refused still works.
@@ -146,7 +146,7 @@ def enter_worker(read_only: tuple[Path, ...]) -> int:
     if devices:
         readable += map(Path, _GPU_READ)
     seccomp.install(seccomp.worker_filter())
-    version = landlock.restrict(readable, [Path("/dev/null"), *devices])
+    version = landlock.restrict(readable, [Path("/dev/null"), *devices, *writable])
     _test_worker(version)
     return version
 
