@@ -314,6 +314,7 @@ class VoiceLoop:
         self._drop_guess()
         self._preview.stop()
         self._utterances.reset()
+        self._told.append(Caption(""))
 
     def _leave(self) -> None:
         self._leaving = True

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assistant.audio import FRAME, RATE_HZ
+from assistant.audio import FRAME, RATE_HZ, devices
 from assistant.audio.ladder import Rung
 from assistant.audio.messages import Badge, Change, Event, Frame, InputEnded, Playback
 from assistant.audio.process import AudioProcess, Setup
@@ -157,3 +157,15 @@ def test_files_that_cannot_be_opened_are_named(tmp_path: Path) -> None:
     source = write(tmp_path / "in.wav", np.zeros(9))
     with pytest.raises(UsageError, match="cannot be written"):
         AudioProcess(Setup(RATE_OUT, audio_in=source, audio_out=tmp_path / "no folder" / "out.wav"))
+
+
+def test_an_unknown_name_lists_devices_and_no_plugins() -> None:
+    listed = [
+        devices._Device("Rate Converter Plugin", False, b"lavrate", plugin=True),
+        devices._Device("USB microphone", False, b":1,0"),
+    ]
+    with pytest.raises(AudioError, match=r"there are: USB microphone$"):
+        devices._chosen(listed, "blue", "microphone")
+    with pytest.raises(AudioError, match="there is none; "):
+        devices._chosen(listed[:1], "blue", "microphone")
+    assert devices._chosen(listed, "rate", "microphone") == (b"lavrate", "Rate Converter Plugin")

@@ -198,6 +198,9 @@ def test_half_a_question_is_forgotten_when_the_microphone_is_lost() -> None:
     phases = [event.phase for event in talk.events if isinstance(event, PhaseChanged)]
     assert phases[:4] == [Phase.LISTENING, Phase.HEARING, Phase.LOST, Phase.LISTENING]
     assert Notice("the microphone is gone") in talk.events
+    lost = talk.events.index(PhaseChanged(Phase.LOST))
+    captions = [event.text for event in talk.events[:lost] if isinstance(event, Caption)]
+    assert captions[-1] == ""  # nothing of it stays on the screen
 
 
 def test_a_short_question_over_an_answer_is_answered() -> None:

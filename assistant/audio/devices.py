@@ -28,6 +28,10 @@ _CAPTURE_MS, _PLAYBACK_MS = 10, 10
 _SILENT_S = 1.0  # a device that asks for nothing or gives nothing for so long is gone
 _WATCHED_BLOCKS = 100
 _SYSTEMS_CHOICE = "of the system's choice"  # a device that has no name of its own
+# Names that ALSA lists without any hardware behind them, by their ids: what other devices can be made of.
+_PLUGINS = frozenset(
+    (b"null", b"lavrate", b"samplerate", b"speexrate", b"speex", b"upmix", b"vdownmix", b"jack", b"oss", b"pulse")
+)
 _MOST_AHEAD = RATE_HZ // 2  # reference samples kept when the microphone falls behind
 
 
@@ -150,9 +154,16 @@ class SoundDevices:
 
 
 def device_names() -> tuple[list[str], list[str], str]:
-    """Microphones, speakers, and the name of the sound system. Raises AudioError when there is none."""
+    """Microphones, speakers, and the name of the sound system. Raises AudioError when there is none.
+
+    ALSA's plugins are left out; who knows one can name it all the same.
+    """
     microphones, speakers, backend = _listing()
-    return [m.name for m in microphones], [s.name for s in speakers], backend
+    return _names(microphones), _names(speakers), backend
+
+
+def _names(devices: list[_Device]) -> list[str]:
+    return [device.name for device in devices if not device.plugin]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +171,7 @@ class _Device:
     name: str
     default: bool
     id: Any
+    plugin: bool = False  # of ALSA: no device
     monitor: bool = False  # what a speaker plays, offered as a microphone: an assistant would hear itself
 
 
@@ -189,20 +201,21 @@ def _listed(listing: Any, capture: bool) -> list[_Device]:
     if result != lib.MA_SUCCESS:
         raise MiniaudioError("the devices cannot be listed", result)
     infos = [found[0][at] for at in range(n_found[0])]
-    return [
-        _Device(
-            ffi.string(info.name).decode(errors="replace"),
-            bool(info.isDefault),
-            ffi.new("ma_device_id *", info.id),
-            monitor=capture and _is_monitor(bytes(ffi.buffer(ffi.addressof(info, "id"))), str(listing.backend)),
-        )
-        for info in infos
-    ]
+    return [_device(info, capture, str(listing.backend)) for info in infos]
 
 
-def _is_monitor(device_id: bytes, backend: str) -> bool:
-    """By PulseAudio's name of the source, which is the id: descriptions are translated."""
-    return backend == "PulseAudio" and device_id.split(b"\0", 1)[0].endswith(b".monitor")
+def _device(info: Any, capture: bool, backend: str) -> _Device:
+    """Monitors are told by PulseAudio's name of the source, which is the id: descriptions are translated."""
+    from miniaudio import ffi
+
+    name = bytes(ffi.buffer(ffi.addressof(info, "id"))).split(b"\0", 1)[0]
+    return _Device(
+        ffi.string(info.name).decode(errors="replace"),
+        bool(info.isDefault),
+        ffi.new("ma_device_id *", info.id),
+        plugin=backend == "ALSA" and name in _PLUGINS,
+        monitor=capture and backend == "PulseAudio" and name.endswith(b".monitor"),
+    )
 
 
 def _chosen(devices: list[_Device], name: str, what: str, stays: bool = False) -> tuple[Any, str]:
@@ -224,8 +237,9 @@ def _chosen(devices: list[_Device], name: str, what: str, stays: bool = False) -
         return default.id if stays else None, default.name
     found = [device for device in devices if name.lower() in device.name.lower()]
     if not found:
-        there = ", ".join(device.name for device in devices)
-        raise AudioError(f"no {what} is called {name!r}; there are: {there}")
+        names = _names(devices)
+        there = f"there are: {', '.join(names)}" if names else f"there is none; {_missing()}"
+        raise AudioError(f"no {what} is called {name!r}; {there}")
     exact = [device for device in found if device.name == name]
     return (exact or found)[0].id, (exact or found)[0].name
 

@@ -188,4 +188,6 @@ def _devices(as_json: bool) -> int:
     for kind, names in named.items():
         for name in names:
             sys.stdout.write(f"{kind.removesuffix('s')}  {name}\n")
+        if not names:
+            sys.stderr.write(f"no {kind.removesuffix('s')} was found\n")
     return EXIT_OK
