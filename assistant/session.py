@@ -94,7 +94,7 @@ class Chat:
         words = question.content if self.words is None else self.words
         alone = words == question.content  # a question about a text that came with it is not put to the model's choice
         self.router.surroundings.last_reply = self._last_reply(question)
-        chooser = self.router.chooser_for(model) if alone else None
+        chooser = self.router.chooser_for(model) if alone and self.of_own(words) is None else None
         if chooser is not None and self.library is not None and is_question(words):
             chooser = Unless(lambda: self._surely_in_documents(words), chooser)
         decision = self.router.decide(words, chooser)

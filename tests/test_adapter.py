@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from assistant.config import Settings
 from assistant.engines import Menu, Picked
+from assistant.engines.late import LateModel
 from assistant.engines.llama import LlamaModel
 from assistant.engines.remote import RemoteLanguageModel
 from assistant.errors import EngineError, ModelRefusedError
@@ -22,6 +24,7 @@ from assistant.models.catalogue import adapters as shipped
 from assistant.tools.adapted import MENU, AdaptedChooser, as_written, likeliest
 from assistant.tools.choice import chooser_for
 from assistant.tools.codes import CODES, NO_TOOL, fingerprint, normal
+from assistant.tools.opening import choosing
 from assistant.tools.registry import registry
 from engine_talks import PLAN, question, say, smollm2
 from fakes import ScriptedModel
@@ -137,6 +140,21 @@ def test_in_doubt_the_likeness_is_asked_but_not_where_it_is_talk() -> None:
     assert not chooser_for(Adapted(Told(NO_TOOL))).choose(text, simulated(), registry())
     (sure,) = chooser_for(Adapted(Told("off", 0.9))).choose(text, simulated(), registry())
     assert (sure.tool, sure.source) == ("home.turn_off", "adapter")
+
+
+def test_a_model_that_is_not_open_yet_chooses_by_its_adapter_too() -> None:
+    opened: list[Adapted] = []
+
+    def opens() -> Adapted:
+        opened.append(Adapted(Told("off", 0.9)))
+        return opened[-1]
+
+    make = choosing(Settings())
+    assert make is not None
+    chooser = make(LateModel(opens))
+    assert not opened, "a rule needs none"
+    (found,) = chooser.choose("switch the kitchen light on", simulated(), registry())
+    assert (found.tool, found.source, len(opened)) == ("home.turn_off", "adapter", 1)
 
 
 def test_what_does_not_stand_in_the_request_is_not_copied() -> None:

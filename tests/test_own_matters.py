@@ -9,8 +9,11 @@ import pytest
 
 from assistant.conversation import Conversation, Message
 from assistant.documents.library import Library
+from assistant.home.model import Home
 from assistant.session import Chat, chat_turn
+from assistant.tools.calls import Call
 from assistant.tools.own import own_matter
+from assistant.tools.registry import Registry
 from assistant.turn import Turn
 from fakes import ScriptedModel
 from tool_bench import Bench
@@ -325,6 +328,17 @@ def test_who_said_what_they_are_called_is_answered_by_the_model(chat: Chat, fake
     fake_model.enqueue("Anna.")
     said(chat, "I'm Anna from Bonn and I like tea.", fake_model)
     assert said(chat, "What's my name?", fake_model) == "Anna."
+
+
+def test_no_model_chooses_a_tool_for_it(chat: Chat, fake_model: ScriptedModel) -> None:
+    class Chooses:
+        def choose(self, text: str, home: Home, tools: Registry) -> list[Call]:
+            return [Call("clock.time")]
+
+    assert chat.router is not None
+    chat.router.choosing = lambda model: Chooses()
+    assert "nothing about your rent" in said(chat, "How much is my rent?", fake_model)
+    assert said(chat, "what does the tower say", fake_model).startswith("It is ")
 
 
 def test_asking_twice_tells_nothing(chat: Chat, fake_model: ScriptedModel) -> None:

@@ -22,6 +22,7 @@ import msgspec
 
 from assistant.conversation import Message, Role
 from assistant.engines import LanguageModel, Picking, Prompt, Sampling, Scorer
+from assistant.engines.late import LateModel
 from assistant.errors import SchemaError
 from assistant.home.model import Home, key
 from assistant.home.templates import templates_of
@@ -155,6 +156,17 @@ class ModelChooser:
 def _prompt(question: str, conversation: str) -> Prompt:
     messages = [Message(Role.SYSTEM, _HEAD, id="system"), Message(Role.USER, question, id="request")]
     return Prompt(messages, _GREEDY, conversation=conversation)
+
+
+@dataclass(frozen=True, slots=True)
+class LateChooser:
+    """That of a model which is not open yet and is opened only if something is to be chosen."""
+
+    model: LateModel
+
+    def choose(self, text: str, home: Home, tools: Registry) -> Sequence[Call]:
+        """See calls.Chooser. Raises what opening raises."""
+        return chooser_for(self.model.opened()).choose(text, home, tools)
 
 
 def chooser_for(model: LanguageModel, language: str = "en") -> ModelChooser | AdaptedChooser:

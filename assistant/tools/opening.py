@@ -121,9 +121,10 @@ def choosing(settings: Settings) -> Callable[[LanguageModel], Chooser] | None:
     """How a model chooses a tool where no rule takes the request; None where the user has switched that off."""
 
     def chooser(model: LanguageModel) -> Chooser:
-        from assistant.tools.choice import chooser_for
+        from assistant.engines.late import LateModel
+        from assistant.tools.choice import LateChooser, chooser_for
 
-        return chooser_for(model)
+        return LateChooser(model) if isinstance(model, LateModel) else chooser_for(model)
 
     return chooser if settings.model_chooses_tools else None
 
