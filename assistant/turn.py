@@ -71,9 +71,6 @@ class Turn:
                 return
         callback()
 
-    def wait_cancelled(self, timeout_s: float) -> bool:
-        return self._cancelled.wait(timeout_s)
-
     def mark(self, name: str) -> None:
         """Note the time of the first event of this name."""
         self.marks.setdefault(name, time.monotonic())

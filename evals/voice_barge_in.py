@@ -148,11 +148,6 @@ def noises(data: Path, loud_db: float) -> list[Remark]:
     return found
 
 
-def ended_by(interruptions: Sequence[Interruption]) -> list[str]:
-    """Names of those that ended the answer."""
-    return [trial.name for trial in interruptions if trial.change is Change.STOPPED]
-
-
 def _from_onset(name: str, pcm: Floats) -> Remark:
     loud = np.flatnonzero(levels_db(pcm) >= float(np.percentile(levels_db(pcm), 80)) - ONSET_BELOW_DB)
     return Remark(name, pcm, int(loud[0]) * RATE_HZ // 100 if len(loud) else 0)

@@ -33,12 +33,6 @@ def permute(rows: Array, n_heads: int) -> Array:
     return rows.reshape(n_heads, 2, half, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
 
 
-def unpermute(rows: Array, n_heads: int) -> Array:
-    """The inverse of `permute`."""
-    half = rows.shape[0] // n_heads // 2
-    return rows.reshape(n_heads, half, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
-
-
 def open_gguf(path: Path) -> gguf.GGUFReader:
     """Raises ModelRefusedError for a file that is no GGUF or is cut short."""
     if path.is_dir():
@@ -185,17 +179,15 @@ def pack(codes: Array, scales: Array, name: str) -> Packed:
 @dataclass(frozen=True, slots=True)
 class FileSummary:
     """What a GGUF holds. `bits_per_weight` counts all tensors; `tensors_by_type` maps a type's name to (count,
-    bytes)."""
+    bytes); `n_fallbacks` counts the matrices whose rows do not fit the format that the file was asked to be in, so that
+    llama.cpp took a larger one (K-quants need rows of a multiple of 256)."""
 
     architecture: str
     n_bytes: int
     n_parameters: int
     bits_per_weight: float
     tensors_by_type: dict[str, tuple[int, int]]
-
-    def fallbacks(self, asked: str) -> int:
-        """Matrices that are in another type than the one asked for (norms, which stay float32, do not count)."""
-        return sum(n for kind, (n, _) in self.tensors_by_type.items() if kind not in (asked, "F32"))
+    n_fallbacks: int
 
 
 def summarise(path: Path) -> FileSummary:
@@ -207,4 +199,22 @@ def summarise(path: Path) -> FileSummary:
         by_type[tensor.tensor_type.name] = (count + 1, size + int(tensor.n_bytes))
         n_parameters += int(tensor.n_elements)
     bits = sum(size for _, size in by_type.values()) * 8 / max(n_parameters, 1)
-    return FileSummary(metadata(reader, "general.architecture"), path.stat().st_size, n_parameters, bits, by_type)
+    block = _block(metadata(reader, "general.file_type"))
+    matrices = [t for t in reader.tensors if len(t.shape) > 1]
+    n_fallbacks = sum(int(t.shape[0]) % block > 0 for t in matrices)
+    architecture = metadata(reader, "general.architecture")
+    return FileSummary(architecture, path.stat().st_size, n_parameters, bits, by_type, n_fallbacks)
+
+
+def _block(file_type: int | None) -> int:
+    """Weights in a block of the format that `general.file_type` names (MOSTLY_Q4_K_M: Q4_K); 1 where none is named."""
+    if file_type is None:
+        return 1
+    try:
+        words = gguf.LlamaFileType(file_type).name.removeprefix("MOSTLY_").split("_")
+    except ValueError:
+        return 1
+    for n in range(len(words), 0, -1):
+        if kind := gguf.GGMLQuantizationType.__members__.get("_".join(words[:n])):
+            return int(gguf.GGML_QUANT_SIZES[kind][0])
+    return 1

@@ -38,6 +38,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
         "parameters": summary.n_parameters,
         "bits_per_weight": round(summary.bits_per_weight, 3),
         "tensors": {kind: {"count": n, "bytes": size} for kind, (n, size) in sorted(summary.tensors_by_type.items())},
+        "fallback_tensors": summary.n_fallbacks,
         "quantised_before": grid.on_grid,
         "warning": grid.warning,
         "vocabulary": len(metadata(reader, "tokenizer.ggml.tokens", [])),
@@ -70,6 +71,7 @@ def evaluate_file(
     metrics |= {
         "bytes": _exact(summary.n_bytes, "bytes"),
         "bits_per_weight": _exact(summary.bits_per_weight, "bits"),
+        "fallback_tensors": _exact(summary.n_fallbacks, "tensors"),
         **speed,
     }
     for name, items in task_items.items():

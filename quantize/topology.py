@@ -84,10 +84,5 @@ def tied_embedding(model: Model) -> nn.Embedding:
     return found
 
 
-def parameter_bytes(model: Model) -> int:
-    """Bytes of all distinct parameters (a tied embedding counts once)."""
-    return sum(p.numel() * p.element_size() for p in {id(p): p for p in model.parameters()}.values())
-
-
 def set_threads(n_threads: int) -> None:
     torch.set_num_threads(n_threads)

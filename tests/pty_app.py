@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,12 +35,14 @@ class PacedModel(ScriptedModel):
         self._pause_s = pause_s
 
     def stream(self, prompt: Prompt, turn: Turn) -> Iterator[str]:
+        cancelled = threading.Event()
+        turn.on_cancel(cancelled.set)
         for piece in super().stream(prompt, turn):
             if piece == "CRASH":
                 raise EngineCrashed("the model process died; it is being restarted")
             if piece == "BUG":
                 raise KeyError("canary in an exception")
-            turn.wait_cancelled(self._pause_s)
+            cancelled.wait(self._pause_s)
             if turn.cancelled:
                 turn.usage.finish_reason = "cancelled"
                 return

@@ -7,7 +7,7 @@ import pytest
 
 from assistant.audio import RATE_HZ
 from assistant.audio.messages import Change
-from evals.voice_barge_in import ended_by, from_second, interrupt, self_interruptions, word_boundaries
+from evals.voice_barge_in import from_second, interrupt, self_interruptions, word_boundaries
 from evals.voice_sounds import Remark, Spoken, echo_path, levels_db, scaled
 from evals.voice_wake import FalseAlarms, poisson_upper
 from vowels import vowels
@@ -33,14 +33,14 @@ def remark(seconds: float) -> Remark:
 
 def test_a_user_who_goes_on_speaking_ends_the_answer(own: list[Spoken], room: np.ndarray) -> None:
     trial = interrupt(remark(1.5), own, RATE_OUT, room, seed=1)
-    assert trial.change is Change.STOPPED and ended_by([trial]) == ["a user"]
+    assert trial.change is Change.STOPPED
     assert trial.ducked_ms is not None and trial.ducked_ms <= 200
     assert trial.decided_ms is not None and trial.decided_ms <= 800
 
 
 def test_a_short_sound_resumes_at_a_word(own: list[Spoken], room: np.ndarray) -> None:
     trial = interrupt(remark(0.25), own, RATE_OUT, room, seed=1)
-    assert trial.change is Change.RESUMED and trial.at_word_boundary and not ended_by([trial])
+    assert trial.change is Change.RESUMED and trial.at_word_boundary
 
 
 def test_our_own_voice_ends_nothing(own: list[Spoken], room: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from assistant.conversation import Role, State
 from assistant.engines import LanguageModel
 from assistant.errors import ModelMissingError
 from assistant.history import ephemeral_history
-from assistant.tui.parts import Notice, Reasoning, ToolBlock
+from assistant.tui.parts import Notice, Reasoning
 from assistant.tui.reply import Branches
 from assistant.tui.stall import measure
 from assistant.tui.transcript import WINDOW
@@ -149,22 +149,6 @@ def test_reasoning_is_folded_once_the_answer_begins() -> None:
         assert chat.app.clipboard == "answer"
 
     run(services(model), story)
-
-
-def test_a_tool_call_shows_name_arguments_and_result_as_text() -> None:
-    async def story(chat: Chat) -> None:
-        await chat.ask("go")
-        block = chat.last.add_tool("timer.set", '{"minutes": "[b]5\x1b]0;x\x07"}')
-        await chat.pilot.pause()
-        assert "…" in block.title
-        block.set_result("rings at **12:05**")
-        await chat.press("ctrl+up", "enter")
-        assert block.expanded and block.title == "Tool timer.set"
-        rows = "\n".join(block.body.render_line(y).text.rstrip() for y in range(block.body.size.height))
-        assert rows == 'arguments: {"minutes": "[b]5"}\nresult: rings at **12:05**'
-        assert chat.last.query_one(ToolBlock) is block
-
-    run(services(scripted("done")), story)
 
 
 def test_a_long_question_is_folded() -> None:

@@ -87,7 +87,6 @@ class _Scan:
     def __init__(self, n_threads: int, now_ms: float, others: list[int]) -> None:
         self.spent_ms = 0.0
         self.n_tokens = 0
-        self._before = n_threads
         self._results = {n_threads: now_ms}
         self._waiting = others
         self._trial: list[float] = []

@@ -55,14 +55,6 @@ class GgufHeader:
     tensors: tuple[Tensor, ...]
 
     @property
-    def bytes_by_type(self) -> dict[str, int]:
-        """Bytes of weights in each tensor type, largest first."""
-        sums: dict[str, int] = {}
-        for tensor in self.tensors:
-            sums[tensor.type_name] = sums.get(tensor.type_name, 0) + tensor.n_bytes
-        return dict(sorted(sums.items(), key=lambda item: -item[1]))
-
-    @property
     def weight_bytes(self) -> int:
         return sum(tensor.n_bytes for tensor in self.tensors)
 

@@ -1,4 +1,4 @@
-"""Parts of a message: what can be folded (reasoning, tool calls) and the app's own words between messages."""
+"""Parts of a message: what can be folded (reasoning) and the app's own words between messages."""
 
 from __future__ import annotations
 
@@ -66,24 +66,6 @@ class Reasoning(Collapsible):
     def describe(self, thinking: bool = False) -> None:
         n_words = len(self.body.source.split())
         self.set_title("Thinking…" if thinking else f"Reasoning, {n_words} word{'s' * (n_words != 1)}")
-
-
-class ToolBlock(Collapsible):
-    """A tool call: name, arguments and, when it is there, the result. Shown as text, never as Markdown."""
-
-    def __init__(self, name: str, arguments: str, result: str | None = None) -> None:
-        self.tool, self.arguments = name, arguments
-        super().__init__(self._titled(result), self._told(result), markdown=False, classes="tool")
-
-    def set_result(self, result: str) -> None:
-        self.body.set_source(self._told(result))
-        self.set_title(self._titled(result))
-
-    def _titled(self, result: str | None) -> str:
-        return f"Tool {self.tool}{'…' if result is None else ''}"
-
-    def _told(self, result: str | None) -> str:
-        return f"arguments: {self.arguments}\nresult: {'…' if result is None else result}"
 
 
 class Notice(Widget):

@@ -193,10 +193,6 @@ class Prompt(Vertical):
     def area(self) -> PromptArea:
         return self.query_one(PromptArea)
 
-    @property
-    def completing(self) -> bool:
-        return self.area.overlay_open
-
     def note(self, text: str) -> None:
         """Say in one line what is special right now; an empty text takes the line away."""
         line = self.query_one("#prompt-note", Static)

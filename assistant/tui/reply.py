@@ -19,7 +19,7 @@ from assistant.text import SafeStream, safe
 from assistant.tui.blocks import parser, plain
 from assistant.tui.body import Body
 from assistant.tui.footer import short_time
-from assistant.tui.parts import Collapsible, Reasoning, ToolBlock
+from assistant.tui.parts import Collapsible, Reasoning
 from assistant.tui.thinking import ThoughtStream, split_thinking
 
 COLLAPSED_LINES = 16  # of a question; Enter shows the rest
@@ -235,12 +235,6 @@ class ReplyView(MessageView):
         self.query_one(".who", Static).update(plain(self.label()))
         self.query_one(".small-print", Static).update(plain(self._small_print()))
         await asyncio.sleep(0)
-
-    def add_tool(self, name: str, arguments: str, result: str | None = None) -> ToolBlock:
-        """Show a tool call above the answer; the caller sets its result when it is there."""
-        block = ToolBlock(name, arguments, result)
-        self.mount(block, before=self.body)
-        return block
 
     @property
     def body(self) -> Body:
