@@ -34,7 +34,7 @@ from assistant.tools.follow_up import INSTEAD, IT, WHERE, answer_to_question, fo
 from assistant.tools.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.tools.named_timers import no_such_timer, timer_said
 from assistant.tools.notes import recalled
-from assistant.tools.out_of_reach import out_of_reach
+from assistant.tools.out_of_reach import no_such_device, out_of_reach
 from assistant.tools.registry import Registry, registry
 from assistant.tools.replies import in_language, language_of
 from assistant.tools.rules import plain, ruled
@@ -81,6 +81,8 @@ class Router:
             chosen = list(chooser.choose(text, self.surroundings.home(), self.tools))
             found = [[c] for c in chosen]
             handled_by = MODEL_TOOL
+        if not found and self.use_rules and (no_such := no_such_device(text)):
+            found, handled_by = [[no_such]], RULE
         found = [[self._attended(call, area) for call in calls] for calls in found]
         ms = (time.perf_counter() - started_s) * 1000
         if not found:

@@ -24,7 +24,9 @@ from assistant.tools.opening import surroundings_for
 from evals.tools_homes import intent_home, rows, state_home
 
 _NO_TOOL: Final = frozenset({"HassRespond"})  # small talk: the rule is to leave it to the model
-_REFUSES: Final = frozenset({"system.needs_network", "system.needs_hands", "system.keeps_history"})
+_REFUSES: Final = frozenset(
+    {"system.needs_network", "system.needs_hands", "system.keeps_history", "system.no_such_device"}
+)
 _SAME: Final = {"home.weather": "system.needs_network"}
 # clinc_assistant: what is out of scope must start nothing
 OUT_OF_SCOPE: Final = "oos"

@@ -38,7 +38,15 @@ SERVED: Final[dict[str, str]] = {
 # Rows that one may read either way: left out.
 UNCLEAR: Final = frozenset({"music_settings", "music_query", "play_game", "general_greet"})
 _STARTS_NOTHING: Final = frozenset(
-    {"system.needs_network", "system.needs_hands", "system.keeps_history", "home.weather", "help", "nevermind"}
+    {
+        "system.needs_network",
+        "system.needs_hands",
+        "system.keeps_history",
+        "system.no_such_device",
+        "home.weather",
+        "help",
+        "nevermind",
+    }
 )
 _REFERENCE: Final = datetime(2016, 11, 7)
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "week": 604800}

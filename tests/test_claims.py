@@ -125,3 +125,22 @@ def test_it_is_kept_with_the_conversation_and_shown() -> None:
     shown = "".join(chat_turn(reply, Turn(), chat, model))
     assert shown == f"Turned down.\n\n{NOTHING_DONE}"
     assert chat.conversation.messages[reply.id].content == shown
+
+
+@pytest.mark.parametrize("text", ["turn on the sauna", "switch the sauna off", "open the skylight", "lock the shed",
+                                  "set the oven to 180 degrees", "turn on the lights in the attic"])  # fmt: skip
+def test_a_device_that_is_not_there(shared: Bench, text: str) -> None:
+    reply = shared.act(text)
+    assert reply.decision.tool == "system.no_such_device"
+    assert "so nothing was done" in reply.text
+
+
+@pytest.mark.parametrize("text", ["turn on the charm", "close the deal", "open the file notes.txt", "start the story",
+                                  "turn water into wine", "stop the world", "turn left"])  # fmt: skip
+def test_talk_is_no_device(shared: Bench, text: str) -> None:
+    assert shared.decide(text).calls == ()
+
+
+def test_the_telly_and_some_music(shared: Bench) -> None:
+    assert shared.decide("turn on the telly").calls == shared.decide("turn on the tv").calls != ()
+    assert (shared.decide("turn on some music").tool or "").startswith("media.")

@@ -28,6 +28,10 @@ _MACHINE: Final = (
     r"(?:dishwasher|washing machine|washer|(?:tumble )?dryer|oven|stove|microwave|kettle|car|engine|printer|treadmill"
     r"|sprinklers?|laundry|3d printer|coffee maker)"
 )
+_SETTING: Final = (
+    r"(?:wi-?fi|bluetooth|notifications?|do not disturb|airplane mode|flight mode|night mode|dark mode|hotspot|location"
+    r"|vibration|subtitles|caps lock|computer|pc|laptop|phone|tablet|screen|monitor|internet|mobile data)"
+)
 _COMPUTER: Final = r"(?:computer|pc|laptop|machine|phone|tablet|ipad|iphone|router|wi-?fi|server|system)"
 
 _NETWORK: Final = (
@@ -64,6 +68,7 @@ _HANDS: Final = (
     rf"(?:close|open|quit|kill) {_SOME} (?:[\w']+ )?(?:tabs?|apps?|browser|programs?|applications?)\b.*",
     r"(?:open|launch|start) (?:up )?(?:firefox|chrome|safari|edge|spotify|netflix|youtube|steam|word|excel|outlook"
     r"|photoshop|vs ?code|minecraft)\b.*",
+    rf"(?:turn|switch) (?:on|off) (?:{_THE} )?{_SETTING}|(?:turn|switch) (?:{_THE} )?{_SETTING} (?:on|off)",
     r"(?:lower|raise) the (?:desk|bed|chair|table)\b.*",
     r"(?:switch|change|flip|turn)(?: the)? channels?\b.*|switch to (?:bbc|itv|cnn|hbo|netflix|channel)\b.*",
     rf"(?:shut down|restart|reboot|log out of|charge|unlock|hibernate) {_THE} {_COMPUTER}\b.*",
@@ -97,3 +102,34 @@ def out_of_reach(text: str) -> Call | None:
 
 
 _MAX_CHARS: Final = 120
+
+
+def no_such_device(text: str) -> Call | None:
+    """The refusal of a command to a device that this home does not have, for what neither a rule nor the model has
+    taken: "turn on the sauna"."""
+    words = plain(text)
+    match = _DEVICE.fullmatch(words) if len(words) <= _MAX_CHARS else None
+    if match is None:
+        return None
+    name = next(filter(None, (match[f"name{n}"] for n in (1, 2, 3, 4))))
+    if _NO_DEVICE.search(name):
+        return None
+    return Call("system.no_such_device", {"name": name}, source="rules")
+
+
+_NAME: Final = r"[a-z][\w'-]*(?: [a-z][\w'-]*){0,2}(?: (?:in|on|at|of) (?:the |my )?[a-z][\w'-]*(?: [a-z][\w'-]*)?)?"
+_DEVICE: Final = re.compile(
+    rf"(?:turn|switch|power) (?:on|off) (?:the |my )?(?P<name1>{_NAME})"
+    rf"|(?:turn|switch|power) (?:the |my )(?P<name2>{_NAME}) (?:on|off)"
+    rf"|(?:open|close|shut|lock|unlock|dim|start|stop) (?:the |my )(?P<name3>{_NAME})"
+    rf"|(?:set|turn) (?:the |my )(?P<name4>{_NAME}) to \d+ ?(?:degrees?|°c?|percent|%)(?: celsius| fahrenheit)?",
+    re.IGNORECASE,
+)
+_NO_DEVICE: Final = re.compile(  # what is opened, closed and turned on in talk, and on a computer
+    r"\b(?:charm|brain|mind|heart|dime|page|deal|gap|files?|conversation|chat|tabs?|news|books?|cases?|debate|questions?"
+    r"|discussion|floor|meeting|documents?|letters?|essays?|brackets?|parenthes[ie]s|loop|accounts?|sentences?|story"
+    r"|paragraphs?|list|game|war|story|poem|topic|words?|texts?|into|meaning|means|explained|it|that|this|them"
+    r"|argument|process|presentation|speech|negotiations?|world|universe|sky|eyes|mouth|alarms?|timers?|reminders?"
+    r"|everything|all|something|anything|nothing)\b",
+    re.IGNORECASE,
+)

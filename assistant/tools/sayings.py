@@ -23,6 +23,8 @@ def sayings(text: str, last: Call | None, languages: Sequence[str], surroundings
         _each_kind(plain(text)),
         _minded(text),
         "turn off everything" if _STILL_ON.fullmatch(plain(text)) else None,
+        "play some music" if _MUSIC_ON.fullmatch(plain(text)) else None,
+        _TELLY.sub("tv", text) if _TELLY.search(text) else None,
         "pause the music" if _MUSIC_OFF.fullmatch(plain(text)) else None,
     ):
         if said:
@@ -58,4 +60,6 @@ _STILL_ON: Final = re.compile(
     r"(?:turn|switch) (?:off )?(?:whatever|everything|anything|all)(?: that)?(?:'s| is| are) (?:still )?on(?: off)?",
     re.IGNORECASE,
 )
+_MUSIC_ON: Final = re.compile(r"(?:turn|switch|put) (?:on )?(?:some |the )?music(?: on)?", re.IGNORECASE)
+_TELLY: Final = re.compile(r"\b(?:telly|tele|television set)\b", re.IGNORECASE)
 _MUSIC_OFF: Final = re.compile(r"(?:turn|switch|shut) (?:off (?:the |my )?music|(?:the |my )?music off)", re.IGNORECASE)

@@ -97,6 +97,17 @@ def needs_hands(arguments: Act, surroundings: Surroundings) -> Outcome:
     raise ToolError(f"I cannot {action}: I have no hands and reach no other program. Nothing was done.{reminder}")
 
 
+class Device(msgspec.Struct, frozen=True):
+    """What the user called it."""
+
+    name: Words = ""
+
+
+def no_such_device(arguments: Device, surroundings: Surroundings) -> Outcome:
+    name = to_you(arguments.name)
+    raise ToolError(f"There is nothing called “{name}” in this home that I know of, so nothing was done.")
+
+
 def keeps_history(arguments: Nothing, surroundings: Surroundings) -> Outcome:
     raise ToolError(
         "Nothing was deleted. A conversation is deleted in the list of conversations (Ctrl+R), or with "
@@ -157,6 +168,8 @@ TOOLS: Final = (
          read_only, ("what is the weather in Paris", "latest news")),
     Tool("system.needs_hands", "what only hands or other programs can do", Act, needs_hands, read_only,
          ("feed the cat",), by_model=False),
+    Tool("system.no_such_device", "a device that this home does not have", Device, no_such_device, read_only,
+         ("turn on the sauna",), by_model=False),
     Tool("system.keeps_history", "conversations are deleted by hand", Nothing, keeps_history, read_only,
          ("delete everything I told you",), by_model=False),
     Tool("system.no_routine", "commands that come again or wait for an event: are not kept", Nothing, no_routine,
