@@ -19,6 +19,7 @@ from assistant.engines import LanguageModel
 from assistant.engines.machine import this_machine
 from assistant.engines.remote import RemoteLanguageModel
 from assistant.engines.speech import RemoteJudge, RemoteTranscriber, RemoteVoice
+from assistant.engines.wake_word import WakeWord
 from assistant.errors import AssistantError, ModelMissingError, UsageError
 from assistant.models.store import Store
 from assistant.session import Chat
@@ -34,6 +35,11 @@ TURN_JUDGE = "smart-turn"
 _LIBRARIES = ("ctranslate2", "miniaudio", "onnxruntime", "piper", "tokenizers")
 _MAX_HOT_WORDS = 100  # names that are told to recognition, which minds the unusual ones
 _ANY_RATE_HZ = 22_050  # of a voice that is not loaded yet
+_LANGUAGES = (  # the codes that every multilingual Whisper model has a token for
+    "af am ar as az ba be bg bn bo br bs ca cs cy da de el en es et eu fa fi fo fr gl gu ha haw he hi hr ht hu hy id "
+    "is it ja jw ka kk km kn ko la lb ln lo lt lv mg mi mk ml mn mr ms mt my ne nl nn no oc pa pl ps pt ro ru sa sd "
+    "si sk sl sn so sq sr su sv sw ta te tg th tk tl tr tt uk ur uz vi yi yo zh"
+)
 _MODEL_NICENESS, _JUDGE_NICENESS = 5, 10
 
 
@@ -47,6 +53,17 @@ def require_installed() -> Store:
         commands = "; ".join(f"assistant models pull {name}" for name in absent)
         raise ModelMissingError(f"the voice needs {len(absent)} more model(s); run: {commands}")
     return store
+
+
+def require_known(settings: Settings) -> None:
+    """Raises UsageError for a wake word that no model is for, or a language that recognition does not know."""
+    words = [word.value for word in WakeWord]
+    if settings.wake_word and settings.wake_word not in words:
+        raise UsageError(f"{settings.wake_word!r} is no wake word that is known here; there are: {', '.join(words)}")
+    if settings.spoken_language != "auto" and settings.spoken_language not in _LANGUAGES.split():
+        raise UsageError(
+            f"{settings.spoken_language!r} is no language code of recognition; give one such as en, de or zh, or auto"
+        )
 
 
 def require_sound(settings: Settings) -> None:
@@ -88,6 +105,7 @@ def talking(
 
     `report` is told which devices were opened. Also raises AudioError without a usable microphone or speaker.
     """
+    require_known(settings)
     with opened(model) as engines:
         audio = AudioProcess(
             Setup(

@@ -384,3 +384,25 @@ def test_a_microphone_that_cannot_be_used_is_told_before_any_model_is_loaded(
     monkeypatch.setattr(build, "open_model", lambda *_, **__: pytest.fail("a model was loaded"))
     assert main(["voice", "--ephemeral", "--microphone", "blue"]) == AudioError.exit_code
     assert "no microphone is called 'blue'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--wake", "zorro"], "there are: okay_nabu, hey_jarvis"),
+        (["--language", "klingon"], "'klingon' is no language code"),
+        (["--audio-in", "nowhere.wav"], "nowhere.wav cannot be read"),
+    ],
+)
+def test_what_is_not_known_is_told_before_any_model_is_loaded(
+    arguments: list[str],
+    said: str,
+    assistant_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(voice_build, "require_installed", lambda: None)
+    monkeypatch.setattr(voice_build, "require_sound", lambda settings: None)
+    monkeypatch.setattr(build, "open_model", lambda *_, **__: pytest.fail("a model was loaded"))
+    assert main(["voice", "--ephemeral", *arguments]) == 2
+    assert said in capsys.readouterr().err

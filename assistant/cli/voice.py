@@ -143,10 +143,10 @@ def _serve(
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    """The stored settings, with what the command line says instead."""
+    """The stored settings, with what the command line says instead. Raises UsageError before models load."""
     import msgspec
 
-    from assistant import config, paths
+    from assistant import config, paths, voice_build
 
     given = {
         "microphone": options.microphone,
@@ -155,7 +155,11 @@ def _settings(options: argparse.Namespace) -> Settings:
         "spoken_language": options.language,
     }
     settings = config.load(paths.settings_file())
-    return msgspec.structs.replace(settings, **{name: value for name, value in given.items() if value is not None})
+    settings = msgspec.structs.replace(settings, **{name: value for name, value in given.items() if value is not None})
+    voice_build.require_known(settings)
+    if options.audio_in is not None and not options.audio_in.exists():
+        raise UsageError(f"{options.audio_in} cannot be read: there is no such file; check the spelling")
+    return settings
 
 
 def _press(name: str) -> int:
