@@ -156,10 +156,20 @@ def answer(reply: str, model: LanguageModel, turn: Turn, handling: Handling | No
     """The document of a reply; `handling` says what produced it besides the model."""
     usage, handling = turn.usage, handling or Handling()
     if handling.acted is not None:
-        decision = handling.acted.decision
-        return Answer(reply, "", decision.handled_by, 0, 0, 0.0, 0.0, "stop", decision.tool,
-        decision.calls[0].arguments,
-                      round(decision.ms, 2))  # fmt: skip
+        decision, wrote = handling.acted.decision, bool(handling.acted.writes)  # a translation is the model's
+        return Answer(
+            reply=reply,
+            model=model.file_name if wrote else "",
+            handled_by=decision.handled_by,
+            prompt_tokens=usage.prompt_tokens if wrote else 0,
+            reply_tokens=usage.reply_tokens if wrote else 0,
+            ttft_ms=round(usage.ttft_ms, 1) if wrote else 0.0,
+            tokens_per_s=round(usage.tokens_per_s, 1) if wrote else 0.0,
+            finish_reason=usage.finish_reason if wrote else "stop",
+            tool=decision.tool,
+            arguments=decision.calls[0].arguments,
+            ms=round(decision.ms, 2),
+        )
     consulted = handling.consulted
     asked = consulted is None or consulted.contains
     return Answer(

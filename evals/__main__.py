@@ -117,6 +117,12 @@ def _rows(text: str) -> int:
     return int(text)
 
 
+def _require_folder(folder: Path, option: str) -> None:
+    """Raises UsageError."""
+    if not folder.is_dir():
+        raise UsageError(f"{option}: there is no folder {folder}; check the spelling, or make it first")
+
+
 def _list(options: argparse.Namespace) -> int:
     from evals.task import tasks
 
@@ -141,6 +147,9 @@ def _run(options: argparse.Namespace) -> int:
     only = tuple(options.only)
     chosen = Options(options.model, effort, options.data, seed, only, options.adapter, options.rows, options.keep)
     out = options.out or default_results_file()
+    _require_folder(out.parent, "--out")  # before an hour of measuring, not after it
+    if options.data is not None:
+        _require_folder(options.data, "--data")
     code = EXIT_OK
     for name in names:
         document, task_code = run_task(known[name], chosen, named=name in options.tasks)
@@ -169,6 +178,8 @@ def _device(options: argparse.Namespace) -> int:
     from evals.speed import device
     from evals.task import Effort, Options
 
+    if options.out:
+        _require_folder(options.out.parent, "--out")
     document, code = run_task(device(), Options(options.model, Effort.FULL if options.full else Effort.QUICK))
     if options.out:
         results.append(options.out, document)

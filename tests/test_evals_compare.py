@@ -215,6 +215,18 @@ def test_an_unknown_task_names_those_there_are(capsys: pytest.CaptureFixture[str
     assert "there are speed" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_missing_is_told_before_anything_is_measured(
+    tmp_path: Path, assistant_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("evals.runner.run_task", lambda *given, **more: pytest.fail("measured"))
+    nowhere = str(tmp_path / "nowhere")
+    assert main(["run", "accuracy", "--out", f"{nowhere}/r.jsonl"]) == 2
+    assert main(["run", "accuracy", "--data", nowhere]) == 2
+    assert main(["device", "--out", f"{nowhere}/r.jsonl"]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3 and all("there is no folder" in line and nowhere in line for line in told)
+
+
 def test_what_cannot_be_measured_is_a_failure_with_its_kind() -> None:
     outcome = Outcome()
     outcome.not_measurable("energy_per_token", "no RAPL counters")

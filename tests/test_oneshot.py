@@ -9,7 +9,9 @@ import pytest
 from assistant.config import Settings
 from assistant.errors import PromptTooLong, UsageError
 from assistant.history import History, ephemeral_history
-from assistant.oneshot import Question, answer, sampling, stream_answer
+from assistant.oneshot import Handling, Question, answer, sampling, stream_answer
+from assistant.router import Router
+from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
 from fakes import ScriptedModel
 
@@ -54,6 +56,21 @@ def test_a_repetition_that_was_asked_for_is_kept(history: History, fake_model: S
     fake_model.enqueue("hello! |" * 40)
     run(Question("Write hello 100 times"), history, fake_model)
     assert history.load(history.list()[0].id).branch()[-1].content == "hello! " * 40
+
+
+def test_a_translation_is_the_models_words_though_a_rule_took_the_request(
+    history: History, fake_model: ScriptedModel
+) -> None:
+    fake_model.enqueue("Guten |Morgen")
+    turn, handling = Turn(), Handling(Router(surroundings_for(history)))
+    question = Question("translate good morning into German")
+    reply = "".join(stream_answer(question, Settings(), history, fake_model, turn, print, handling))
+    document = answer(reply, fake_model, turn, handling)
+    assert (document.reply, document.handled_by, document.tool) == ("Guten Morgen", "rule", "text.translate")
+    assert (document.model, document.reply_tokens > 0) == ("scripted.gguf", True)
+    turn, handling = Turn(), Handling(Router(surroundings_for(history)))
+    reply = "".join(stream_answer(Question("what is 12*7"), Settings(), history, fake_model, turn, print, handling))
+    assert answer(reply, fake_model, turn, handling).model == ""
 
 
 def test_long_input_is_cut_in_the_middle_and_said(history: History, fake_model: ScriptedModel) -> None:
