@@ -34,7 +34,7 @@ from assistant.privacy import environment, sandbox
 
 FORMAT: Final = "IQ4_NL"
 _ENOUGH: Final = 0.5  # share of the weights in fast formats above which rounding again gains little
-_BYTES_PER_WEIGHT: Final = {True: 34 / 32, False: 18 / 32}  # embeddings and output in Q8_0; all else in IQ4_NL
+_BYTES_PER_WEIGHT: Final = {True: 34 / 32, False: 18 / 32}  # the output head in Q8_0, the rest in IQ4_NL
 _SLACK_BYTES: Final = 64 << 20  # interpreter and libraries
 _LOG_LEVEL_ERROR: Final = 4  # enum ggml_log_level
 _TENSOR: Final = re.compile(r"\[ *\d+/ *\d+\] +(\S+) ")  # how llama.cpp announces the next tensor
@@ -83,22 +83,19 @@ def remake(name: str, store: Store, report: Report) -> Entry:
 
 def predicted_bytes(header: GgufHeader) -> tuple[int, int]:
     """Bytes of disk for the file, and of memory while it is made: the largest tensor twice in 32 bits."""
-    sizes = [(tensor, prod(tensor.dimensions)) for tensor in header.tensors]
+    sizes = {tensor.name: prod(tensor.dimensions) for tensor in header.tensors}
+    head = "output.weight" if "output.weight" in sizes else "token_embd.weight"
     disk = sum(
-        int(n * (_BYTES_PER_WEIGHT[_is_vocabulary(tensor.name)] if len(tensor.dimensions) > 1 else 4.0))
-        for tensor, n in sizes
+        int(sizes[t.name] * (4.0 if len(t.dimensions) == 1 else _BYTES_PER_WEIGHT[t.name == head]))
+        for t in header.tensors
     )
-    return disk + header.data_offset, 8 * max(n for _, n in sizes) + _SLACK_BYTES
+    return disk + header.data_offset, 8 * max(sizes.values()) + _SLACK_BYTES
 
 
 def fast_share(header: GgufHeader, fast: frozenset[str]) -> float:
     """Share of the weights of the layers that are in `fast` formats, 0 to 1."""
     weights = workload("", header).prefill_weights
     return sum(n for kind, n in weights.items() if kind in fast) / max(1.0, sum(weights.values()))
-
-
-def _is_vocabulary(name: str) -> bool:
-    return name in ("token_embd.weight", "output.weight")
 
 
 def _refuse_without_gain(name: str, header: GgufHeader) -> None:
