@@ -61,8 +61,7 @@ def test_what_is_meant(bench: Bench, text: str, tool: str, arguments: dict[str, 
 @pytest.mark.parametrize(
     "text",
     ["good night", "plan my trip to rome", "turn of the century architecture", "who turned off the lights",
-     "what is the lightest metal", "tell me about time and tide", "write a poem about the kitchens of rome",
-     "turn on the sauna"],
+     "what is the lightest metal", "tell me about time and tide", "write a poem about the kitchens of rome"],
 )  # fmt: skip
 def test_no_slip_is_guessed_into_an_action(bench: Bench, text: str) -> None:
     assert bench.decide(text).handled_by == MODEL

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from types import FrameType
+from typing import Final
 
 from assistant.errors import EXIT_OK
 
@@ -84,9 +85,12 @@ def _serve(options: argparse.Namespace) -> int:
             except AssistantError as error:  # timers do not need it
                 _notice(f"no model is served: {error}")
         _notice(f"serving {paths.home()}; Ctrl+C ends it")
-        while not ended.wait(3600):
+        while not ended.wait(_LOOK_S):
             continue
     return EXIT_OK
+
+
+_LOOK_S: Final = 0.5  # a signal in the moment before a wait begins does not wake it
 
 
 def _ended_by_signal() -> threading.Event:
