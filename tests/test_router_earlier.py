@@ -18,6 +18,8 @@ def said(*texts: str) -> str:
     [
         (("set an alarm for 7", "what day is it", "make it 7:30"), "The alarm is now set for tomorrow at 07:30"),
         (("set a timer for 5 minutes", "what's 3 times 4", "make it 10 minutes"), "The timer now runs for 10 minutes"),
+        (("set a timer for 10 minutes", "make it 12 instead"), "The timer now runs for 12 minutes"),
+        (("set a timer for 45 seconds", "make it 30"), "The timer now runs for 30 seconds"),
         (("set the thermostat to 20", "what's 2 plus 2", "make it 22"), "Thermostat: set to 22 degrees"),
         (("turn on the kitchen light", "what time is it", "dim it to 30%"), "Kitchen Light: on (brightness 30 %)"),
     ],

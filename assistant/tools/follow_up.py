@@ -262,7 +262,9 @@ def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
             return Call(f"{family}.change", {"by_s": by_s, **_which(last)}, source="follow-up")
         return _moved(last, family, moved[1], now) if moved else None
     if m := re.match(r"(?:make it|change it to|set it to|no,? make it|i meant)\s+(.+)", words, re.I):
-        return _timer_call("timer.change", m[1], now)
+        told = [unit for unit in ("hours", "minutes", "seconds") if last.arguments.get(unit)]
+        bare = m[1] if len(told) == 1 and re.fullmatch(r"\d{1,3}", m[1]) else ""  # of what the timer was told in
+        return _timer_call("timer.change", f"{bare} {told[0]}" if bare else m[1], now)
     if m := re.match(
         r"(?:add|another|give me|plus|(?:extend|increase|prolong) it by)\s+(.+?)(?:\s+more)?$", words, re.I
     ):
