@@ -207,7 +207,18 @@ def test_two_processes_that_train_together_make_the_file_of_one(
 ) -> None:
     packs = str(undisturbed[0].folders["packs"])
     settings = [f"{key}={value}" for key, value in TRAINING.items()]
-    arguments = ["-m", "quantize", "distil", f"packs={packs}", *settings, "rate=1e-3", "--source", str(tiny)]
+    arguments = [
+        "-m",
+        "quantize",
+        "distil",
+        f"packs={packs}",
+        *settings,
+        "rate=1e-4",
+        "a=0.5",
+        "precision=float32",
+        "--source",
+        str(tiny),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29561"]
     subprocess.run([sys.executable, *arguments, "--out", str(tmp_path / "one")], check=True, env=environment)
@@ -215,7 +226,8 @@ def test_two_processes_that_train_together_make_the_file_of_one(
     curves = [
         msgspec.json.decode(next((tmp_path / n).glob("distil-*/curve.json")).read_bytes()) for n in ("one", "two")
     ]
-    assert curves[0] == pytest.approx(curves[1], rel=1e-3)
+    assert curves[0] == pytest.approx(curves[1], rel=1e-4)  # half of each batch in each process
+    assert min(curves[0]) > 0.1, "a model that is its own teacher learns nothing: the texts themselves are in the loss"
     assert curves[0][-1] != curves[0][0]
     assert not list((tmp_path / "two").glob(".*.partial"))
 
