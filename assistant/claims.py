@@ -66,5 +66,7 @@ def told_apart(request: str, pieces: Iterator[str], turn: Turn) -> Iterator[str]
     for piece in pieces:
         said += piece if len(said) < 200 else ""
         yield piece
+    if turn.usage.finish_reason == "repetition":  # told already, and the copies at the end are to be found
+        return
     if not turn.cancelled and is_command(request) and _ACT.match(said.lstrip(' \n*"“')):
         yield f"\n\n{NOTHING_DONE}"

@@ -42,7 +42,16 @@ from assistant.tools.sayings import sayings
 from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.tools.timekeeping import all_timers
 from assistant.tools.unattended import FOR_A_WHILE, attended, reminding, routine
-from assistant.tools.wording import NO_MUSIC, NO_NAME, forbidden, forbids, in_digits, is_safe_guess, rewordings
+from assistant.tools.wording import (
+    NO_MUSIC,
+    NO_NAME,
+    acts_on_it,
+    forbidden,
+    forbids,
+    in_digits,
+    is_safe_guess,
+    rewordings,
+)
 
 __all__ = ["MODEL", "MODEL_TOOL", "RULE", "Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed",
            "Reply", "Router", "refuse"]  # fmt: skip
@@ -79,6 +88,7 @@ class Router:
         handled_by = RULE
         if not found and chooser is not None and len(text) <= MAX_CHARS and not forbids(text):
             chosen = list(chooser.choose(text, self.surroundings.home(), self.tools))
+            chosen = [call for call in chosen if call.arguments.keys() & set(WHERE) or not acts_on_it(call.tool, text)]
             found = [[c] for c in chosen]
             handled_by = MODEL_TOOL
         if not found and self.use_rules and (no_such := no_such_device(text)):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from assistant.claims import NOTHING_DONE, is_command, told_apart
 from assistant.conversation import Conversation
+from assistant.home.model import Home
 from assistant.session import Chat, chat_turn
+from assistant.tools.calls import Call
+from assistant.tools.registry import Registry
 from assistant.turn import Turn
-from tests.fakes import ScriptedModel
-from tests.tool_bench import Bench
+from fakes import ScriptedModel
+from tool_bench import Bench
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +149,23 @@ def test_talk_is_no_device(shared: Bench, text: str) -> None:
 def test_the_telly_and_some_music(shared: Bench) -> None:
     assert shared.decide("turn on the telly").calls == shared.decide("turn on the tv").calls != ()
     assert (shared.decide("turn on some music").tool or "").startswith("media.")
+
+
+def test_a_loop_is_no_act() -> None:
+    turn = Turn()
+    turn.usage.finish_reason = "repetition"
+    assert "".join(told_apart("turn the thingy down", iter(["Turned down. Turned down."]), turn)).endswith("down.")
+
+
+class Heats:
+    """Chooses as SmolLM2 did for "make it 12 instead"."""
+
+    def choose(self, text: str, home: Home, tools: Registry) -> Sequence[Call]:
+        return [Call("home.temperature", {"temperature": 12.0})]
+
+
+@pytest.mark.parametrize(
+    ("text", "acts"), [("hmm, rather make it 12", False), ("could you get it to 12 degrees", True)]
+)
+def test_no_model_takes_it_for_the_whole_house(shared: Bench, text: str, acts: bool) -> None:
+    assert bool(shared.router.decide(text, Heats()).calls) is acts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tool_bench import Bench
+from tool_bench import Bench
 
 
 def said(*texts: str) -> str:

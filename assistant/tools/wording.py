@@ -121,6 +121,20 @@ NO_MUSIC: Final = re.compile(  # is played, and by no loudspeaker
 )
 
 
+_IT: Final = re.compile(r"\b(?:it|that|this|them)\b", re.IGNORECASE)
+_A_MATTER: Final = re.compile(
+    r"degree|°|temperature|thermostat|heat|warm|cool|cold|hot|light|bright|dark|dim|lamp|volume|loud|quiet|mute|music|song"
+    r"|track|percent|%|fan|blind|curtain|shutter|window|door|lock|play|pause",
+    re.IGNORECASE,
+)
+
+
+def acts_on_it(tool: str, text: str) -> bool:
+    """Whether a tool of the home would act on "it" where the text names no matter of the home: "make it 12" is not the
+    heating of the whole house."""
+    return tool.startswith(("home.", "media.")) and bool(_IT.search(text)) and not _A_MATTER.search(text)
+
+
 def forbids(text: str) -> bool:
     """Whether it says what is not to be done: no model shall choose a tool for that, as small ones do the thing."""
     return _NOT.search(plain(text)) is not None
