@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from assistant.choosing.opening import prepare_choice
 from assistant.engines import LanguageModel
 from assistant.history import History
 from assistant.router import Router
 from assistant.tools import Surroundings
 from assistant.tools.calls import Chooser
-from assistant.tools.opening import languages_for, prepare_choice, surroundings_for
+from assistant.tools.opening import languages_for, surroundings_for
 from assistant.tools.records import Records
 from assistant.tools.timekeeping import SHOWN_LATE_S, Timer, TimerWatch, remaining_s, spoken_s, timer_words
 from assistant.tools.unattended import to_you

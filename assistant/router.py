@@ -3,8 +3,8 @@
     decision = router.decide("set a timer for ten minutes")      # no side effect: this is `assistant explain`
     reply = router.act(decision, confirm)                        # runs the tools, asks where a confirmation is needed
 
-The order is fixed. Rules first: the home's sentences and the rules of tools/rules.py, in milliseconds. Then, if a
-model is there, it picks one of N tools, or none, with typed arguments (tools/choice.py). Then the model answers.
+The order is fixed. Rules first: the home's sentences and the rules of rules/table.py, in milliseconds. Then, if a
+model is there, it picks one of N tools, or none, with typed arguments (choosing/choice.py). Then the model answers.
 
 A tool is chosen from the user's own words and nothing else: no document, note, file name, tool result or earlier reply
 is ever in what decides. Confirmations are the user's key press; nothing a model writes can be one.
@@ -22,27 +22,19 @@ from assistant.engines import LanguageModel
 from assistant.errors import AssistantError
 from assistant.home.model import key
 from assistant.home.sentences import MAX_CHARS, sentences_for
-from assistant.tools import Level, Missing, Outcome, Surroundings, read_only
-from assistant.tools.beside import ANSWER, with_words
-from assistant.tools.calls import Call, Chooser, may_refer
-from assistant.tools.confirming import Confirm, Confirmation, NotConfirmed, confirmation, refuse, take_back
-from assistant.tools.corrections import as_meant
-from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
-from assistant.tools.device_words import as_meant_here, is_here, of_garage
-from assistant.tools.devices_meant import on_devices
-from assistant.tools.follow_up import INSTEAD, IT, WHERE, answer_to_question, follow_up, is_question
-from assistant.tools.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
-from assistant.tools.named_timers import no_such_timer, timer_said
-from assistant.tools.notes import recalled
-from assistant.tools.out_of_reach import no_such_device, out_of_reach
-from assistant.tools.registry import Registry, registry
-from assistant.tools.replies import in_language, language_of
-from assistant.tools.rules import plain, ruled
-from assistant.tools.sayings import sayings
-from assistant.tools.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
-from assistant.tools.timekeeping import all_timers
-from assistant.tools.unattended import FOR_A_WHILE, attended, reminding, routine
-from assistant.tools.wording import (
+from assistant.rules.beside import ANSWER, with_words
+from assistant.rules.corrections import as_meant
+from assistant.rules.device_words import as_meant_here, is_here, of_garage
+from assistant.rules.devices_meant import on_devices
+from assistant.rules.follow_up import INSTEAD, IT, WHERE, answer_to_question, follow_up, is_question
+from assistant.rules.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
+from assistant.rules.named_timers import no_such_timer, timer_said
+from assistant.rules.out_of_reach import no_such_device, out_of_reach
+from assistant.rules.replies import in_language, language_of
+from assistant.rules.sayings import sayings
+from assistant.rules.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
+from assistant.rules.table import plain, ruled
+from assistant.rules.wording import (
     NO_MUSIC,
     NO_NAME,
     acts_on_it,
@@ -52,6 +44,14 @@ from assistant.tools.wording import (
     is_safe_guess,
     rewordings,
 )
+from assistant.tools import Level, Missing, Outcome, Surroundings, read_only
+from assistant.tools.calls import Call, Chooser, may_refer
+from assistant.tools.confirming import Confirm, Confirmation, NotConfirmed, confirmation, refuse, take_back
+from assistant.tools.decisions import MODEL, MODEL_TOOL, RULE, Decision, Reply
+from assistant.tools.notes import recalled
+from assistant.tools.registry import Registry, registry
+from assistant.tools.timekeeping import all_timers
+from assistant.tools.unattended import FOR_A_WHILE, attended, reminding, routine
 
 __all__ = ["MODEL", "MODEL_TOOL", "RULE", "Call", "Chooser", "Confirm", "Confirmation", "Decision", "NotConfirmed",
            "Reply", "Router", "refuse"]  # fmt: skip
@@ -261,7 +261,7 @@ class Router:
         return [found] if found else []
 
     def _on_devices(self, last: Call | None, text: str, area: str) -> Call | None:
-        """A bit more or less than now, "and the lamp", and what is left alone; see rules_of_devices.py."""
+        """A bit more or less than now, "and the lamp", and what is left alone; see rules/of_devices.py."""
         text = INSTEAD.sub("", in_digits(text)) if last is not None else in_digits(text)
         return on_devices(last, text, self.surroundings, lambda part: self._one(part, area), area)
 

@@ -25,10 +25,10 @@ from assistant.engines import LanguageModel, Prompt, Sampling
 from assistant.errors import PromptTooLong
 from assistant.history import History
 from assistant.router import Confirm, Reply, Router, refuse
+from assistant.rules import own
+from assistant.rules.follow_up import is_question
 from assistant.text import without_repetition
-from assistant.tools import own
 from assistant.tools.calls import Unless
-from assistant.tools.follow_up import is_question
 from assistant.turn import Turn, Usage
 
 CHECKPOINT_S = 0.4  # the longest time shown text stays uncommitted; the promise is 0.5 s

@@ -25,7 +25,7 @@ from assistant import paths
 from assistant.errors import AssistantError, UsageError
 from assistant.models.catalogue import catalogue
 from assistant.models.store import Store
-from assistant.voice_build import TRANSCRIBER, TURN_JUDGE, VOICE
+from assistant.voice.build import TRANSCRIBER, TURN_JUDGE, VOICE
 from evals.probes import namespaces
 from evals.probes.controls import CONTROLS
 from evals.results import Failure, Metric, from_samples

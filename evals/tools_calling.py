@@ -14,7 +14,7 @@ from threading import Event
 from typing import Any, Final
 
 import assistant.tools
-from assistant.tools.functions import FunctionCaller
+from assistant.choosing.functions import FunctionCaller
 from evals import provenance, tools_functions
 from evals.kept import Kept, code_digest
 from evals.product import open_product, resolve

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from assistant.choosing.functions import Function, FunctionCaller
 from assistant.errors import SchemaError
-from assistant.tools.functions import Function, FunctionCaller
 from evals.tools_homes import rows
 
 CATEGORIES: Final = {

@@ -10,15 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from assistant.choosing.adapted import AdaptedChooser
+from assistant.choosing.choice import ModelChooser, chooser_for
 from assistant.engines import LanguageModel, Sampling
 from assistant.history import ephemeral_history
 from assistant.home.model import Home
 from assistant.home.sentences import sentences_for
 from assistant.router import MODEL, Confirmation, Router
 from assistant.tools import Level
-from assistant.tools.adapted import AdaptedChooser
 from assistant.tools.calls import Call, Chooser
-from assistant.tools.choice import ModelChooser, chooser_for
 from assistant.tools.home_tools import BY_INTENT
 from assistant.tools.opening import surroundings_for
 from evals.tools_homes import intent_home, rows, state_home

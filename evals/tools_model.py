@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from assistant.choosing.adapted import AdaptedChooser
+from assistant.choosing.choice import chooser_for, intents_chooser
 from assistant.engines import LanguageModel, Prompt
 from assistant.errors import UsageError
 from assistant.models.spec import ModelSpec
-from assistant.tools.adapted import AdaptedChooser
-from assistant.tools.choice import chooser_for, intents_chooser
 from assistant.turn import Turn
 from evals import tools_intents, tools_requests
 from evals.product import open_product, resolve

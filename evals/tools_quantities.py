@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from assistant.tools.quantities import Amount, Bounds, Found, Moment, Recurring, Span, find
-from assistant.tools.quantities.amounts import UNITS
+from assistant.quantities import Amount, Bounds, Found, Moment, Recurring, Span, find
+from assistant.quantities.amounts import UNITS
 
 REFERENCE: Final = datetime(2016, 11, 7)
 _KINDS: Final = {

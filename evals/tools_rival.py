@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from assistant.choosing.functions import Function
 from assistant.engines import amx
 from assistant.errors import EngineError
-from assistant.tools.functions import Function
 
 N_CONTEXT: Final = 4096
 MAX_TOKENS: Final = 300  # of the arguments, or of a message, as ours

@@ -24,10 +24,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from assistant import voice_build
 from assistant.build import open_model
 from assistant.config import Settings
 from assistant.errors import AssistantError, ModelMissingError, UsageError
+from assistant.voice import build as voice_build
 from evals import machine, voice_interruptions, voice_parts
 from evals.product import resolve
 from evals.results import Failure

@@ -20,7 +20,6 @@ from assistant.audio import RATE_HZ
 from assistant.audio.echo import Resampler
 from assistant.audio.messages import Pcm
 from assistant.audio.process import AudioProcess, Setup
-from assistant.clauses import Clause
 from assistant.config import DEFAULT_SYSTEM
 from assistant.conversation import Conversation
 from assistant.engines import Sampling
@@ -29,11 +28,12 @@ from assistant.history import ephemeral_history
 from assistant.home.model import simulated
 from assistant.router import Router
 from assistant.session import Chat
+from assistant.spoken.clauses import Clause
 from assistant.tools.opening import languages_for, surroundings_for
 from assistant.turn import Turn
-from assistant.understanding import Engines
-from assistant.voice_events import Level, Phase, PhaseChanged, TurnReport
-from assistant.voice_loop import VoiceLoop
+from assistant.voice.events import Level, Phase, PhaseChanged, TurnReport
+from assistant.voice.loop import VoiceLoop
+from assistant.voice.understanding import Engines
 from evals.voice_sounds import Floats, as_pcm, load, rows, with_noise
 
 LEAD_S, GAP_S = 1.5, 4.5

@@ -22,7 +22,7 @@ from assistant.config import DEFAULT_SYSTEM
 from assistant.engines import amx
 from assistant.engines.silero import SileroDetector
 from assistant.models.spec import ModelSpec
-from assistant.voice_report import acoustic_end
+from assistant.voice.report import acoustic_end
 from evals.voice_sounds import Floats, as_pcm, with_noise
 
 HOLD_MS = 700.0

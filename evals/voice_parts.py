@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from assistant import paths, voice_build
+from assistant import paths
 from assistant.config import Settings
 from assistant.engines import Sampling
 from assistant.engines.whisper import WhisperTranscriber
@@ -20,11 +20,12 @@ from assistant.home.model import simulated
 from assistant.models.spec import ModelSpec
 from assistant.models.store import Store
 from assistant.oneshot import sampling
-from assistant.spoken import speakable
+from assistant.spoken.speakable import speakable
 from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
-from assistant.understanding import Engines
-from assistant.voice_events import STAGES, TurnReport
+from assistant.voice import build as voice_build
+from assistant.voice.events import STAGES, TurnReport
+from assistant.voice.understanding import Engines
 from evals import machine, voice_latency, voice_naive, voice_recognition, voice_turn_ends
 from evals.product import ask
 from evals.results import Metric, from_interval, from_samples

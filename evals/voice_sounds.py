@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from assistant.audio import RATE_HZ
 from assistant.audio.echo import Resampler
 from assistant.audio.messages import Pcm
-from assistant.clauses import Clause
 from assistant.engines.hearing import Voice
+from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 
 Floats = NDArray[np.float32]

@@ -12,7 +12,6 @@ from typing import Protocol
 
 import numpy as np
 
-from assistant import turn_taking
 from assistant.audio import FRAME, RATE_HZ
 from assistant.audio.messages import Pcm
 from assistant.audio.utterances import Ended, SoftEnd, Utterances
@@ -24,8 +23,9 @@ from assistant.engines.silero import SileroDetector
 from assistant.history import ephemeral_history
 from assistant.session import Chat
 from assistant.turn import Turn
-from assistant.voice_report import acoustic_end
-from assistant.voice_turn import spoken_prompt
+from assistant.voice import turn_taking
+from assistant.voice.report import acoustic_end
+from assistant.voice.turn import spoken_prompt
 from evals.voice_sounds import Floats, as_pcm, levels_db, with_noise
 
 PAUSE_S = 1.0  # how long a speaker thinks in mid-sentence

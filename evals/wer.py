@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from assistant.spoken import speakable
+from assistant.spoken.speakable import speakable
 
 _CONTRACTIONS = {"won't": "will not", "can't": "can not", "cannot": "can not", "let's": "let us", "ok": "okay"}
 _ENDINGS = (("n't", " not"), ("'re", " are"), ("'ve", " have"), ("'ll", " will"), ("'m", " am"), ("'d", " would"))

@@ -1,6 +1,6 @@
 """Train a tool-caller: a low-rank adapter on the dequantised 4-bit file as users have it, loss on the answer only.
 
-The prompt is the request and one control token; the answer is a code and what is copied (assistant/tools/codes.py).
+The prompt is the request and one control token; the answer is a code and what is copied (assistant/choosing/codes.py).
 The base is frozen, so what is learnt includes how to live with its quantisation. One example costs a dozen tokens.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from assistant.tools.codes import CODES, END, SEPARATOR, normal
+from assistant.choosing.codes import CODES, END, SEPARATOR, normal
 from quantize.losses import by_labels
 from quantize.runtime import Runtime
 from quantize.situations import Request

@@ -13,9 +13,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from assistant.tools.codes import CODES, NO_TOOL, normal
+from assistant.choosing.codes import CODES, NO_TOOL, normal
+from assistant.rules.table import ruled
 from assistant.tools.registry import registry
-from assistant.tools.rules import ruled
 from quantize.packs import chatml
 from quantize.runtime import Runtime, Sampler, Tokens
 from quantize.situations import Request

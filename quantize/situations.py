@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from assistant.tools.codes import CODES, NO_TOOL, normal
+from assistant.choosing.codes import CODES, NO_TOOL, normal
 
 FOLDER: Final = Path(__file__).parent / "data" / "requests"
 MAX_DEPTH: Final = 6

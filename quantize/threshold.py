@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from assistant.choosing.adapted import MENU, likeliest
+from assistant.choosing.codes import CODES, normal
 from assistant.engines import Picking
-from assistant.tools.adapted import MENU, likeliest
-from assistant.tools.codes import CODES, normal
 from quantize.situations import Request
 
 WRITTEN: Final = Path(__file__).parent / "data" / "unseen_en.toml"

@@ -160,7 +160,7 @@ def spoken(voice: PiperVoice) -> Pcm:
     """voice_sounds.SENTENCE at 16 kHz."""
     import numpy as np
 
-    from assistant.clauses import Clause
+    from assistant.spoken.clauses import Clause
     from assistant.turn import Turn
     from voice_sounds import SENTENCE, at_16_khz
 

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from assistant.choosing.adapted import MENU, AdaptedChooser, as_written, likeliest
+from assistant.choosing.choice import chooser_for
+from assistant.choosing.codes import CODES, NO_TOOL, fingerprint, normal
+from assistant.choosing.opening import choosing
 from assistant.config import Settings
 from assistant.engines import Menu, Picked
 from assistant.engines.late import LateModel
@@ -21,10 +25,6 @@ from assistant.home.model import simulated
 from assistant.models import adapters
 from assistant.models.catalogue import Adapter, catalogue
 from assistant.models.catalogue import adapters as shipped
-from assistant.tools.adapted import MENU, AdaptedChooser, as_written, likeliest
-from assistant.tools.choice import chooser_for
-from assistant.tools.codes import CODES, NO_TOOL, fingerprint, normal
-from assistant.tools.opening import choosing
 from assistant.tools.registry import registry
 from engine_talks import PLAN, question, say, smollm2
 from fakes import ScriptedModel

@@ -17,10 +17,10 @@ from assistant.audio.devices import Reference
 from assistant.audio.echo import BLOCK
 from assistant.audio.messages import Change, DeviceBack, DeviceLost, Event, Frame, Playback
 from assistant.audio.process import AudioProcess, Setup, list_devices
-from assistant.clauses import Clause
 from assistant.engines.piper import PiperVoice
 from assistant.errors import AudioError
 from assistant.models.store import Store
+from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 from evals.pulse_server import MISSING, PulseServer, pulse_server
 from vowels import vowels

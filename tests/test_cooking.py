@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from assistant.tools import ToolError, cooking, rules
+from assistant.rules import table as rules
+from assistant.tools import ToolError, cooking
 from tool_bench import Bench
 
 NOW = datetime(2026, 3, 4, 12, 0)

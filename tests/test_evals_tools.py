@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from assistant.choosing.functions import Function
 from assistant.errors import UsageError
-from assistant.tools.functions import Function
 from evals import __main__ as evals
 from evals import tools, tools_calling, tools_functions, tools_intents, tools_quantities
 from evals.kept import Kept, code_digest

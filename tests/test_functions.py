@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from assistant.choosing.functions import NONE, SMALL_TALK, Function, FunctionCaller, relevance
+from assistant.choosing.given import copyable, given, standing
 from assistant.engines import Prompt
-from assistant.tools.functions import NONE, SMALL_TALK, Function, FunctionCaller, relevance
-from assistant.tools.given import copyable, given, standing
 from fakes import ScriptedModel
 
 ORDER = Function(

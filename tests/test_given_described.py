@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from assistant.tools.functions import Function, FunctionCaller
-from assistant.tools.given import standing
+from assistant.choosing.functions import Function, FunctionCaller
+from assistant.choosing.given import standing
 from test_functions import Scored
 
 PROVINCE = {"type": "integer", "description": "Which province. 1 represents Bangkok, 2 for Chiang Mai, 3 for Chonburi."}

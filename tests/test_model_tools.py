@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from assistant.choosing.choice import chooser_for
 from assistant.conversation import Conversation
 from assistant.engines import Prompt
 from assistant.router import MODEL, MODEL_TOOL, Router
 from assistant.session import Chat, chat_turn
 from assistant.tools.calls import Call
-from assistant.tools.choice import chooser_for
 from assistant.turn import Turn
 from fakes import ScriptedModel
 from tool_bench import Bench

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from assistant.tools.other_languages import in_english
-from assistant.tools.replies import in_language
+from assistant.rules.other_languages import in_english
+from assistant.rules.replies import in_language
 from tool_bench import Bench
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assistant.tools.own import own_matter
+from assistant.rules.own import own_matter
 
 ONLY_THE_USER_KNOWS = """\
 how much is my rent

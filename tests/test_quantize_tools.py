@@ -17,8 +17,8 @@ import llama_cpp
 import numpy as np
 import torch
 
+from assistant.choosing.codes import CODES, NO_TOOL, normal
 from assistant.errors import UsageError
-from assistant.tools.codes import CODES, NO_TOOL, normal
 from quantize import gguf_io, lora, threshold
 from quantize.adapt import Language, encode
 from quantize.cli import main

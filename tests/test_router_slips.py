@@ -6,8 +6,8 @@ import pytest
 
 from assistant.conversation import Conversation
 from assistant.engines import Prompt
+from assistant.rules.corrections import as_meant
 from assistant.session import Chat, chat_turn
-from assistant.tools.corrections import as_meant
 from assistant.turn import Turn
 from fakes import ScriptedModel
 from tool_bench import NOON, Bench

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.clauses import FIRST, LATER, clauses
-from assistant.spoken import CODE_NOTE, speakable
-from assistant.spoken_numbers import cardinal, ordinal, year
+from assistant.spoken.clauses import FIRST, LATER, clauses
+from assistant.spoken.numbers import cardinal, ordinal, year
+from assistant.spoken.speakable import CODE_NOTE, speakable
 
 READ = {
     # numbers

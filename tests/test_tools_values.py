@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assistant.quantities import find
 from assistant.tools import Outcome, Tool, ToolError, registry
 from assistant.tools.calculator import evaluate, shown
-from assistant.tools.quantities import find
 from assistant.tools.registry import Registry
 from assistant.tools.units import convert
 from tool_bench import NOON, Bench

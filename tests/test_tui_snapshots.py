@@ -19,7 +19,7 @@ from assistant.tui.app import ChatApp
 from assistant.tui.prompt import Completion
 from assistant.tui.services import Services
 from assistant.tui.voice_bar import VoiceBar, VoiceStatus
-from assistant.voice_events import Phase
+from assistant.voice.events import Phase
 from tui_chat import Chat, scripted, services
 
 ANSWER = """\

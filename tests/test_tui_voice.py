@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from assistant import voice_build
 from assistant.audio.ladder import Rung
 from assistant.audio.messages import Event
 from assistant.cli.chat import voice_with
@@ -23,10 +22,11 @@ from assistant.ringing import Ringing
 from assistant.session import Chat as Session
 from assistant.tui.services import Services
 from assistant.tui.voice_bar import VoiceBar, VoiceStatus, last_words, meter
-from assistant.understanding import Engines
-from assistant.voice_events import Phase
-from assistant.voice_keys import VoiceKeys
-from assistant.voice_loop import VoiceLoop
+from assistant.voice import build as voice_build
+from assistant.voice.events import Phase
+from assistant.voice.keys import VoiceKeys
+from assistant.voice.loop import VoiceLoop
+from assistant.voice.understanding import Engines
 from tui_chat import Chat, opened, scripted, services
 from voice_fakes import ScriptedAudio, ScriptedEars, ScriptedVoice
 

@@ -14,7 +14,6 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the extra `voice` is not installed")
 
 from assistant.audio import RATE_HZ
-from assistant.clauses import Clause, clauses
 from assistant.engines.hearing import Pcm
 from assistant.engines.onnx_split import Model
 from assistant.engines.piper import PiperVoice, read_config, spoken_form, to_pcm
@@ -23,6 +22,7 @@ from assistant.engines.whisper import WhisperTranscriber
 from assistant.errors import EngineCrashed, EngineError, ModelRefusedError
 from assistant.models.spec import ModelSpec
 from assistant.models.store import Store
+from assistant.spoken.clauses import Clause, clauses
 from assistant.turn import Turn
 from evals.wer import errors, normalised
 from voice_sounds import SENTENCE, at_16_khz

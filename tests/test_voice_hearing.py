@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("onnxruntime", reason="the extra `voice` is not installed")
 
 from assistant.audio import FRAME, RATE_HZ
-from assistant.clauses import Clause
 from assistant.engines.hearing import Pcm
 from assistant.engines.mel import log_mel
 from assistant.engines.piper import PiperVoice
@@ -18,6 +17,7 @@ from assistant.engines.silero import SileroDetector
 from assistant.engines.smart_turn import SmartTurn
 from assistant.engines.whisper import WhisperTranscriber, once, repeats
 from assistant.models.store import Store
+from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 from evals.wer import errors, normalised
 from voice_sounds import SENTENCE, at_16_khz

@@ -11,7 +11,7 @@ from assistant.config import Settings
 from assistant.errors import UsageError
 from assistant.history import ephemeral_history
 from assistant.instance_wire import Key
-from assistant.voice_keys import VoiceKeys
+from assistant.voice.keys import VoiceKeys
 
 
 class Recorder:

@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from assistant import build, voice_build, voice_report
-from assistant.attention import Attention, Mode
+from assistant import build
 from assistant.audio import FRAME
 from assistant.audio.messages import Change, DeviceBack, DeviceLost, Event, Frame, Playback
 from assistant.audio.process import Setup
@@ -26,10 +25,13 @@ from assistant.router import Router
 from assistant.session import Chat, chat_turn
 from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
-from assistant.understanding import Engines, Manner
-from assistant.voice_build import hot_words
-from assistant.voice_events import Answering, Caption, Notice, Phase, PhaseChanged, TurnReport, VoiceEvent
-from assistant.voice_loop import NOT_CAUGHT, VoiceLoop
+from assistant.voice import build as voice_build
+from assistant.voice import report as voice_report
+from assistant.voice.attention import Attention, Mode
+from assistant.voice.build import hot_words
+from assistant.voice.events import Answering, Caption, Notice, Phase, PhaseChanged, TurnReport, VoiceEvent
+from assistant.voice.loop import NOT_CAUGHT, VoiceLoop
+from assistant.voice.understanding import Engines, Manner
 from fakes import ScriptedModel
 from voice_fakes import RATE_HZ, WORD, ScriptedAudio, ScriptedEars, ScriptedVoice, audio
 

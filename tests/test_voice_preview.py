@@ -15,9 +15,9 @@ from assistant.conversation import Conversation
 from assistant.engines.hearing import Transcript
 from assistant.errors import EngineCrashed
 from assistant.history import ephemeral_history
-from assistant.preview import Preview
 from assistant.session import Chat
-from assistant.understanding import Engines, Manner
+from assistant.voice.preview import Preview
+from assistant.voice.understanding import Engines, Manner
 from fakes import ScriptedModel
 from voice_fakes import ScriptedEars, ScriptedVoice, audio
 

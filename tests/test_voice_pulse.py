@@ -19,11 +19,11 @@ import pytest
 
 from assistant.audio import RATE_HZ
 from assistant.audio.echo import Resampler
-from assistant.clauses import Clause
 from assistant.engines.hearing import Pcm
 from assistant.engines.piper import PiperVoice
 from assistant.engines.whisper import WhisperTranscriber
 from assistant.models.store import Store
+from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 from evals.pulse_server import MISSING, PulseServer, pulse_server
 from terminal_session import TerminalSession

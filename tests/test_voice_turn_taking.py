@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assistant.turn_taking import (
+from assistant.voice.turn_taking import (
     COMMAND_HOLD_MS,
     COMMAND_UNFINISHED_HOLD_MS,
     PERHAPS_HOLD_MS,

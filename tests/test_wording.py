@@ -8,9 +8,10 @@ import pytest
 
 from assistant.home.model import Home, simulated
 from assistant.router import MODEL, MODEL_TOOL
+from assistant.rules.wording import rewordings
+from assistant.spelling import nearest
 from assistant.tools.calls import Call
 from assistant.tools.registry import Registry
-from assistant.tools.wording import nearest, rewordings
 from tool_bench import Bench
 
 

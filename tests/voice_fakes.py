@@ -14,8 +14,8 @@ from assistant.audio.core import Core
 from assistant.audio.echo import BLOCK
 from assistant.audio.messages import Event
 from assistant.audio.playback import PlaybackBuffer
-from assistant.clauses import Clause
 from assistant.engines.hearing import Pcm, Sound, Transcript
+from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 
 RATE_HZ = 16_000

@@ -78,13 +78,14 @@ def _alone(question: Question, turn: Turn) -> Iterator[str | Answer]:
     """Answer in this process: open the history and the model, close both."""
     from assistant import config, paths
     from assistant.build import open_embedder, open_model
+    from assistant.choosing.opening import choosing
     from assistant.cli.passphrase import ask_passphrase
     from assistant.documents.library import Library
     from assistant.engines.late import LateModel
     from assistant.history import ephemeral_history, open_history
     from assistant.oneshot import Handling, answer, stream_answer
     from assistant.router import Router
-    from assistant.tools.opening import choosing, languages_for, surroundings_for
+    from assistant.tools.opening import languages_for, surroundings_for
 
     settings = config.load(paths.settings_file())
     with contextlib.ExitStack() as stack:

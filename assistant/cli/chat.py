@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from assistant.history import History
     from assistant.ringing import Ringing
     from assistant.session import Chat
-    from assistant.voice_keys import VoiceKeys
-    from assistant.voice_loop import VoiceLoop
+    from assistant.voice.keys import VoiceKeys
+    from assistant.voice.loop import VoiceLoop
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,16 +28,16 @@ def run(options: argparse.Namespace) -> int:
     """Open the history, start serving other processes, show the screen until it is closed."""
     from assistant import config, instance, instance_server, paths
     from assistant.build import open_embedder, open_model
+    from assistant.choosing.opening import choosing
     from assistant.cli.passphrase import ask_passphrase
     from assistant.documents.library import Library
     from assistant.history import open_history
     from assistant.models.store import Store
     from assistant.privacy import sandbox
     from assistant.ringing import Ringing
-    from assistant.tools.opening import choosing
     from assistant.tui.app import run_chat
     from assistant.tui.services import Services
-    from assistant.voice_keys import VoiceKeys
+    from assistant.voice.keys import VoiceKeys
 
     claim = options.claim or instance.claim()
     settings = config.load(paths.settings_file())
@@ -109,7 +109,7 @@ def voice_with(keys: VoiceKeys, ringing: Ringing) -> Callable[[Chat, LanguageMod
 
     @contextmanager
     def open_voice(chat: Chat, model: LanguageModel) -> Iterator[VoiceLoop]:
-        from assistant import voice_build  # the chat opens without it
+        from assistant.voice import build as voice_build  # the chat opens without it
 
         settings = config.load(paths.settings_file())
         voice_build.require_installed()

@@ -37,10 +37,10 @@ def run(options: argparse.Namespace) -> int:
 
     from assistant import config, paths
     from assistant.build import open_model
+    from assistant.choosing.choice import chooser_for
     from assistant.history import ephemeral_history
     from assistant.router import Router
     from assistant.text import safe
-    from assistant.tools.choice import chooser_for
     from assistant.tools.opening import languages_for, surroundings_for
 
     if not options.text.strip():
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _lines(text: str, decision: Decision, consulted: Consultation | None, asked: bool) -> list[str]:
     """The decision in words; `asked` is whether a model was asked as well."""
-    from assistant.tools.own import own_matter
+    from assistant.rules.own import own_matter
 
     lines = [consulted.label if consulted else decision.label]
     for call in decision.calls:

@@ -38,13 +38,13 @@ def _serve(options: argparse.Namespace) -> int:
 
     from assistant import config, instance, instance_server, paths
     from assistant.build import open_embedder, open_model
+    from assistant.choosing.opening import choosing
     from assistant.cli.passphrase import ask_passphrase
     from assistant.documents.library import Library
     from assistant.engines import LanguageModel
     from assistant.errors import AssistantError
     from assistant.history import open_history
     from assistant.ringing import Ringing
-    from assistant.tools.opening import choosing
 
     with contextlib.ExitStack() as stack:
         claim = options.claim or instance.claim(gives_way=options.give_way)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from assistant.instance import Claim
     from assistant.ringing import Ringing
     from assistant.session import Chat
-    from assistant.voice_keys import VoiceKeys
+    from assistant.voice.keys import VoiceKeys
 
 _EXAMPLES = """examples:
   assistant voice                       talk; in the terminal m mutes, space stops the answer, q ends
@@ -63,12 +63,13 @@ def run(options: argparse.Namespace) -> int:
     if options.audio_in is None and (options.audio_out is not None or options.pace != "real"):
         raise UsageError("--audio-out and --pace fast go with --audio-in: a file instead of the microphone")
 
-    from assistant import instance, paths, voice_build
+    from assistant import instance, paths
     from assistant.build import open_model
     from assistant.cli.passphrase import ask_passphrase
     from assistant.cli.voice_terminal import VoiceTerminal
     from assistant.history import ephemeral_history, open_history
-    from assistant.voice_keys import VoiceKeys
+    from assistant.voice import build as voice_build
+    from assistant.voice.keys import VoiceKeys
 
     voice_build.require_installed()
     settings = _settings(options)
@@ -146,7 +147,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     """The stored settings, with what the command line says instead. Raises UsageError before models load."""
     import msgspec
 
-    from assistant import config, paths, voice_build
+    from assistant import config, paths
+    from assistant.voice import build as voice_build
 
     given = {
         "microphone": options.microphone,

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from assistant.text import safe
-from assistant.voice_events import Caption, EchoBadge, Notice, Phase, PhaseChanged, TurnReport, VoiceEvent
+from assistant.voice.events import Caption, EchoBadge, Notice, Phase, PhaseChanged, TurnReport, VoiceEvent
 
 if TYPE_CHECKING:
-    from assistant.voice_loop import VoiceLoop
+    from assistant.voice.loop import VoiceLoop
 
 _ERASE = "\r\x1b[K"
 _LOOK_S = 0.2

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant.clauses import Clause
+from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 
 RATE_HZ = 16_000  # of everything that is listened to

@@ -18,11 +18,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from assistant.clauses import Clause
 from assistant.engines.hearing import Pcm, Sound
 from assistant.engines.onnx_session import open_session
 from assistant.engines.onnx_split import Model
 from assistant.errors import ModelRefusedError
+from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 
 MARGIN = 16  # frames to each side that the decoder sees

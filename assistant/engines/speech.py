@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from assistant.clauses import Clause
 from assistant.engines import speech_wire, wire
 from assistant.engines.child import cause_of_death, start_worker
 from assistant.engines.hearing import Pcm, Sound, Transcript
 from assistant.errors import EngineCrashed, EngineError, EngineTimeout
 from assistant.models.spec import ModelSpec
+from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 
 _LOAD_S = 180.0

@@ -135,8 +135,8 @@ class _Asr:
 
 class _Tts:
     def __init__(self, path: Path, n_threads: int) -> None:
-        from assistant.clauses import Clause
         from assistant.engines.piper import PiperVoice
+        from assistant.spoken.clauses import Clause
 
         self._engine = PiperVoice(path, n_threads)
         self.rate_hz = self._engine.rate_hz
@@ -144,8 +144,8 @@ class _Tts:
             pass
 
     def answer(self, request: Any, sender: wire.Sender, turn: Turn) -> None:
-        from assistant.clauses import Clause
         from assistant.engines import speech_wire
+        from assistant.spoken.clauses import Clause
 
         for sound in self._engine.say([Clause(request.written, request.spoken)], turn):
             sender.send(

@@ -10,10 +10,10 @@ import msgspec
 
 from assistant.conversation import new_id
 from assistant.home.model import key
+from assistant.quantities import Moment as Meant
+from assistant.quantities import find
+from assistant.quantities.asked import stretch
 from assistant.tools import Missing, Outcome, Surroundings, Tool, ToolError, read_only
-from assistant.tools.asked import stretch
-from assistant.tools.quantities import Moment as Meant
-from assistant.tools.quantities import find
 from assistant.tools.timekeeping import KIND, Timer, all_timers, as_data, remaining_s, spoken_s, spoken_time
 from assistant.tools.timers import Words, clock_of, keep, require_owner
 from assistant.tools.unattended import to_you

@@ -13,9 +13,9 @@ from typing import Annotated, Final
 
 import msgspec
 
+from assistant.quantities.numbers import number_at
+from assistant.quantities.tokens import Token, tokenise, word_at
 from assistant.tools import Missing, Outcome, Surroundings, Tool, ToolError, read_only
-from assistant.tools.quantities.numbers import number_at
-from assistant.tools.quantities.tokens import Token, tokenise, word_at
 
 MAX_DIGITS: Final = 2_000
 MAX_DEPTH: Final = 60

@@ -10,8 +10,8 @@ from typing import Annotated, Final
 import msgspec
 
 from assistant.home.model import key
+from assistant.quantities import dates, find
 from assistant.tools import Nothing, Outcome, Surroundings, Tool, ToolError, read_only
-from assistant.tools.quantities import dates, find
 from assistant.tools.timekeeping import spoken_s
 
 Words = Annotated[str, msgspec.Meta(max_length=120)]

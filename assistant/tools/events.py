@@ -13,9 +13,9 @@ import msgspec
 
 from assistant.conversation import new_id
 from assistant.home.model import key
+from assistant.quantities.asked import stretch
 from assistant.tools import Missing, Outcome, Surroundings, Tool, ToolError, confirmed, read_only
 from assistant.tools.alarms import reminders_between
-from assistant.tools.asked import stretch
 
 KIND: Final = "event"
 MAX_EVENTS: Final = 5_000

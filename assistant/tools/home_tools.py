@@ -8,11 +8,11 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from assistant.home.answers import reading
+from assistant.home.kinds import kind_of
 from assistant.home.model import Entity, Home, key
 from assistant.home.states import change, refused, targets
 from assistant.tools import Level, Missing, Outcome, Surroundings, Tool, ToolError
 from assistant.tools.players import everywhere, for_one_player, one_player
-from assistant.tools.slots import kind_of
 
 Words = Annotated[str, msgspec.Meta(max_length=120)]
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import msgspec
 
 from assistant.home.model import Entity, key
+from assistant.spelling import nearest
 from assistant.tools import Level, Missing, Nothing, Outcome, Surroundings, Tool, ToolError, confirmed, read_only
-from assistant.tools.wording import nearest
 
 KIND: Final = "list"
 SHOPPING: Final = "shopping"

@@ -11,14 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from assistant import config, paths
-from assistant.config import Settings
-from assistant.engines import LanguageModel
 from assistant.gateway import client, start
 from assistant.gateway.client import RealHome
 from assistant.history import History
 from assistant.home.model import Entity, Home, load, simulated
 from assistant.tools import Surroundings
-from assistant.tools.calls import Chooser
 from assistant.tools.records import HOME_STATE, REAL_DEVICE, Records
 
 SECRET: Final = "secret"  # noqa: S105 - the kind of a record
@@ -115,25 +112,6 @@ def languages_for(home: Home) -> tuple[str, ...]:
         spoken += [f"{system[1]}-{system[2]}", system[1]]
     known = languages()
     return tuple(dict.fromkeys(s for s in (*spoken, "en") if s in known))
-
-
-def choosing(settings: Settings) -> Callable[[LanguageModel], Chooser] | None:
-    """How a model chooses a tool where no rule takes the request; None where the user has switched that off."""
-
-    def chooser(model: LanguageModel) -> Chooser:
-        from assistant.engines.late import LateModel
-        from assistant.tools.choice import LateChooser, chooser_for
-
-        return LateChooser(model) if isinstance(model, LateModel) else chooser_for(model)
-
-    return chooser if settings.model_chooses_tools else None
-
-
-def prepare_choice() -> None:
-    """Index how people ask for each tool (about a second), so that the first question need not wait for it."""
-    from assistant.tools.choice import prepare
-
-    prepare()
 
 
 def _with_state(described: Entity, kept: Entity) -> Entity:

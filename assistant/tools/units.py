@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from assistant.quantities.amounts import UNITS
 from assistant.tools import Missing, Outcome, Surroundings, Tool, ToolError, read_only
 from assistant.tools.calculator import shown
-from assistant.tools.quantities.amounts import UNITS
 
 Unit = Annotated[str, msgspec.Meta(max_length=60)]
 _SPELT: Final = {  # what people write -> what pint calls it

@@ -16,7 +16,7 @@ from assistant.router import Router
 from assistant.session import Chat
 
 if TYPE_CHECKING:
-    from assistant.voice_loop import VoiceLoop
+    from assistant.voice.loop import VoiceLoop
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from textual.widget import Widget
 from assistant.audio.ladder import Rung
 from assistant.text import safe
 from assistant.tui.footer import short_time
-from assistant.voice_events import Phase
+from assistant.voice.events import Phase
 
 _GLYPHS = {
     Phase.ASLEEP: "◌",

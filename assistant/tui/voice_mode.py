@@ -23,7 +23,7 @@ from assistant.session import Chat
 from assistant.text import safe
 from assistant.tui import border, turns
 from assistant.tui.voice_bar import VoiceBar, VoiceStatus
-from assistant.voice_events import (
+from assistant.voice.events import (
     Answering,
     Caption,
     EchoBadge,
@@ -37,7 +37,7 @@ from assistant.voice_events import (
 
 if TYPE_CHECKING:
     from assistant.tui.chat_screen import ChatScreen
-    from assistant.voice_loop import VoiceLoop
+    from assistant.voice.loop import VoiceLoop
 
 OpenVoice = Callable[[Chat, LanguageModel], "AbstractContextManager[VoiceLoop]"]
 _LEAVE_S = 3.0

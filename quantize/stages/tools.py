@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import torch
 
+from assistant.choosing.codes import CODES, NO_TOOL, fingerprint
 from assistant.engines.llama import LlamaModel
 from assistant.engines.plan import Plan as EnginePlan
 from assistant.errors import UsageError
 from assistant.models.spec import ModelSpec
-from assistant.tools.codes import CODES, NO_TOOL, fingerprint
 from quantize import threshold
 from quantize.adapt import Language, answer_loss, batches, encode
 from quantize.exclusion import Measured, measured

@@ -14,13 +14,13 @@ import pytest
 
 pytest.importorskip("onnxruntime", reason="the extra `voice` is not installed")
 
-from assistant.clauses import Clause
 from assistant.engines.speech import RemoteTranscriber, RemoteVoice
 from assistant.errors import AssistantError, EngineCrashed, FetchError, ModelRefusedError
 from assistant.models.catalogue import catalogue
 from assistant.models.fetch import pull
 from assistant.models.spec import ModelSpec
 from assistant.models.store import Store
+from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 
 pytestmark = pytest.mark.models

@@ -1,0 +1,65 @@
+"""The same request as it is meant here: put into English, "it" by its name, an entry of the calendar as one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from assistant.rules.follow_up import named_for_later
+from assistant.rules.other_languages import in_english
+from assistant.rules.table import plain
+from assistant.tools import Surroundings
+from assistant.tools.calls import Call
+from assistant.tools.events import moved_by_title
+
+
+def sayings(text: str, last: Call | None, languages: Sequence[str], surroundings: Surroundings) -> Iterator[str]:
+    """Each way of saying it that is tried before the text itself."""
+    for said in (
+        in_english(text, languages),
+        named_for_later(last, text, surroundings.clock()),
+        moved_by_title(plain(text), surroundings),
+        _each_kind(plain(text)),
+        _minded(text),
+        "turn off everything" if _STILL_ON.fullmatch(plain(text)) else None,
+        "play some music" if _MUSIC_ON.fullmatch(plain(text)) else None,
+        _TELLY.sub("tv", text) if _TELLY.search(text) else None,
+        "pause the music" if _MUSIC_OFF.fullmatch(plain(text)) else None,
+    ):
+        if said:
+            yield said
+
+
+def _each_kind(words: str) -> str | None:
+    """ "cancel all alarms and timers" as two requests: the rule for one would leave the other out."""
+    match = _KINDS.fullmatch(words)
+    return f"cancel all {match[1]} and cancel all {match[2]}" if match else None
+
+
+_KINDS: Final = re.compile(
+    r"(?:cancel|delete|clear|remove|stop|turn off) (?:all |every )?(?:of )?(?:my |the )?(alarms|timers|reminders)"
+    r",? and (?:all )?(?:my |the )?(alarms|timers|reminders)",
+    re.IGNORECASE,
+)
+
+
+def _minded(text: str) -> str | None:
+    """ "would you mind turning on the lamp" as "turn on the lamp"."""
+    match = _MIND.fullmatch(plain(text)) or _MIND.fullmatch(text.strip(" .!?"))
+    return f"{_VERBS[match['verb'].casefold()]} {match['rest']}" if match else None
+
+
+_VERBS: Final = {"turning": "turn", "switching": "switch", "opening": "open", "closing": "close", "setting": "set",
+                 "locking": "lock", "dimming": "dim", "starting": "start", "stopping": "stop", "pausing": "pause",
+                 "playing": "play", "adding": "add", "reminding": "remind", "waking": "wake"}  # fmt: skip
+_MIND: Final = re.compile(
+    rf"(?:hey,? |please )?(?:would|do) you mind (?P<verb>{'|'.join(_VERBS)}) (?P<rest>.+)", re.IGNORECASE
+)
+_STILL_ON: Final = re.compile(
+    r"(?:turn|switch) (?:off )?(?:whatever|everything|anything|all)(?: that)?(?:'s| is| are) (?:still )?on(?: off)?",
+    re.IGNORECASE,
+)
+_MUSIC_ON: Final = re.compile(r"(?:turn|switch|put) (?:on )?(?:some |the )?music(?: on)?", re.IGNORECASE)
+_TELLY: Final = re.compile(r"\b(?:telly|tele|television set)\b", re.IGNORECASE)
+_MUSIC_OFF: Final = re.compile(r"(?:turn|switch|shut) (?:off (?:the |my )?music|(?:the |my )?music off)", re.IGNORECASE)
