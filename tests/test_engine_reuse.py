@@ -30,7 +30,7 @@ def test_a_conversation_computes_only_what_is_new(model: LlamaModel) -> None:
     known = 0
     for text in ("Name a colour.", "Name another one.", "And an animal?", "Thank you."):
         messages = question(text, *said)
-        reply, turn = say(model, messages, Sampling(temperature=0.8, seed=5, max_tokens=16), "growing")
+        reply, turn = say(model, messages, Sampling(temperature=0.8, max_tokens=16), "growing")
         assert turn.usage.cached_tokens >= known
         known = turn.usage.prompt_tokens + turn.usage.reply_tokens - 1
         said = [*messages[1:], Message(Role.ASSISTANT, reply)]

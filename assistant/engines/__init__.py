@@ -16,7 +16,8 @@ from assistant.turn import Turn
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is chosen. `temperature` 0 is greedy. `top_k` 0 is not allowed: sorting 150 k candidates for
-    every token costs more than the model itself on small models (docs/experiments.md)."""
+    every token costs more than the model itself on small models (docs/experiments.md).
+    With a `seed` the same prompt gets the same reply: it is computed from its first token, whatever the cache holds."""
 
     temperature: float = 0.7
     top_k: int = 40

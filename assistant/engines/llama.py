@@ -157,7 +157,11 @@ class LlamaModel:
         """Compute what of the prompt is not in the cache; return how many tokens were, and Usage.end_log_odds."""
         cache = self._context.cache
         cached = cache.prepare(prompt.conversation, encoded)
-        if self._store is not None and encoded.head >= AT_LEAST_TOKENS and cached < encoded.head:
+        if (
+            prompt.sampling.seed is not None
+        ):  # what is in the cache was computed in other batches, which round otherwise
+            cache.truncate(cached := 0)
+        elif self._store is not None and encoded.head >= AT_LEAST_TOKENS and cached < encoded.head:
             cached = self._restore_head(self._store, prompt, encoded, deadline_s)
         watched = None
         if prompt.judges_end:
