@@ -25,8 +25,7 @@ import tomli_w
 
 from assistant import durable, paths
 from assistant.errors import ModelMissingError, ModelRefusedError
-from assistant.models import files
-from assistant.models.adapters import verified_adapter
+from assistant.models import files, opening
 from assistant.models.catalogue import Entry, File, catalogue, encode_entries, read_entries
 from assistant.models.quarantine import Quarantine, SetAside
 from assistant.models.spec import ModelSpec
@@ -49,7 +48,7 @@ class Store:
         self.folder = paths.private_folder(folder)
         self.blobs = paths.private_folder(folder / "blobs")
         self.parts = paths.private_folder(folder / "parts")
-        self._verifications = files.Verifications(folder / "verified.json")
+        self.verifications = files.Verifications(folder / "verified.json")
         self._quarantine = Quarantine(folder / "quarantine.json")
 
     # What is known and what is here
@@ -137,76 +136,18 @@ class Store:
 
         A path is accepted when its hash is in the catalogue or was approved with `models add`. The caller closes it.
         """
-        if isinstance(name_or_path, str) and (name_or_path in self.known() or not _looks_like_path(name_or_path)):
-            return self._open_named(self.entry(name_or_path))
-        return self._open_path(Path(name_or_path).expanduser())
-
-    def _open_named(self, entry: Entry) -> tuple[ModelSpec, int]:
-        main_descriptor = -1
-        try:
-            for file in entry.kept:
-                descriptor = self.open_file(entry, file)
-                if file is entry.main_file:
-                    main_descriptor = descriptor
-                else:
-                    os.close(descriptor)
-            path = self.path_of(entry)
-        except BaseException:
-            if main_descriptor >= 0:
-                os.close(main_descriptor)
-            raise
-        return _spec(entry, path), main_descriptor
+        return opening.verified(self, name_or_path)
 
     def open_file(self, entry: Entry, file: File, always: bool = False) -> int:
         """Open one file of a model after checking its size and hash; the caller closes the descriptor.
 
         Raises ModelMissingError or ModelRefusedError. `always` hashes it whatever was recorded.
         """
-        path = self.blob(file)
-        repair, command = self._repair(entry)
-        try:
-            descriptor = files.open_regular(path)
-        except ModelMissingError as error:
-            size = f"{entry.size / 1e6:,.0f} MB"
-            raise ModelMissingError(f"{entry.name} is not here; run {command} ({size})") from error
-        try:
-            if (size_bytes := os.fstat(descriptor).st_size) != file.size:
-                found = f"has {size_bytes:,} bytes instead of {file.size:,}"
-            elif self._verifications.sha256_of(path, descriptor, always) != file.sha256:
-                found = "does not have the content that was verified when it was installed"
-            else:
-                return descriptor
-            raise ModelRefusedError(f"{file.name} ({path}) {found}; {repair}: {command}")
-        except BaseException:
-            os.close(descriptor)
-            raise
-
-    def _repair(self, entry: Entry) -> tuple[str, str]:
-        """What to do about a damaged or missing file, and by which command."""
-        if entry.name in catalogue():
-            return "pull it again", f"`assistant models pull {entry.name}`"
-        if base := self.base_of(entry):
-            return "make it again", f"`assistant models remake {base.name}`"
-        return "remove it and add it again", f"`assistant models remove {entry.name}`"
+        return opening.file_of(self, entry, file, always)
 
     def base_of(self, entry: Entry) -> Entry | None:
         """The model whose weights were rounded again for this one, if it is still known."""
         return next((e for e in self.known().values() if entry.made_from in {f.sha256 for f in e.files}), None)
-
-    def _open_path(self, path: Path) -> tuple[ModelSpec, int]:
-        descriptor = files.open_regular(path)
-        try:
-            files.require_utf8(path)
-            size = os.fstat(descriptor).st_size
-            candidates = [(e, f) for e in self.known().values() for f in e.files if f.size == size and e.kind == "llm"]
-            digest = self._verifications.sha256_of(path, descriptor) if candidates else ""
-            for entry, file in candidates:
-                if file.sha256 == digest:
-                    return _spec(entry, path.absolute()), descriptor
-            raise ModelRefusedError(_why_not_approved(path, descriptor, [entry for entry, _ in candidates]))
-        except BaseException:
-            os.close(descriptor)
-            raise
 
     # Models whose process crashed
 
@@ -238,7 +179,7 @@ class Store:
             blob = self.blobs / sha256
             part.replace(blob)
             durable.sync_folder(self.blobs)
-            self._verifications.record(descriptor, sha256)
+            self.verifications.record(descriptor, sha256)
         finally:
             os.close(descriptor)
         return blob
@@ -253,7 +194,7 @@ class Store:
             self.blob(file).unlink()
             return False
         try:
-            sound = self._verifications.sha256_of(self.blob(file), descriptor, always=True) == file.sha256
+            sound = self.verifications.sha256_of(self.blob(file), descriptor, always=True) == file.sha256
         finally:
             os.close(descriptor)
         if not sound:
@@ -352,40 +293,3 @@ class Store:
 
     def _has_any(self, entry: Entry) -> bool:
         return any(os.path.lexists(self.blob(file)) for file in (*entry.files, *entry.kept))
-
-
-def _looks_like_path(name: str) -> bool:
-    return os.sep in name or name.startswith(("~", ".")) or name.lower().endswith(".gguf") or os.path.lexists(name)
-
-
-def _spec(entry: Entry, path: Path) -> ModelSpec:
-    file = entry.main_file
-    return ModelSpec(
-        name=entry.name,
-        file_name=file.name,
-        path=path,
-        sha256=file.sha256,
-        size_bytes=file.size,
-        family=entry.family,
-        n_context_train=entry.n_context,
-        architecture=entry.architecture,
-        kind=entry.kind,
-        adapter=verified_adapter(entry.made_from or file.sha256),
-    )
-
-
-def _why_not_approved(path: Path, descriptor: int, same_size: list[Entry]) -> str:
-    from assistant.models import gguf_header
-
-    name = files.shown(path)
-    if same_size:
-        model = same_size[0].name
-        return (
-            f"{name} is as large as {model} but its content differs: it is damaged or was altered; "
-            f"get it again with `assistant models pull {model}`"
-        )
-    try:
-        gguf_header.read_header(descriptor)
-    except ModelRefusedError as error:
-        return str(error).replace("the file", name, 1)
-    return f"{name} was not approved; look at where it comes from, then run `assistant models add {name}`"
