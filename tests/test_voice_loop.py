@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from assistant import build
 from assistant.audio import FRAME
-from assistant.audio.messages import Change, DeviceBack, DeviceLost, Event, Frame, Playback
-from assistant.audio.process import Setup
-from assistant.audio.speaker import Speaker, heard_text
+from assistant.audio.messages import DeviceBack, DeviceLost, Event, Frame
 from assistant.audio.utterances import Ended
-from assistant.cli import main
 from assistant.conversation import Conversation, Message, State
 from assistant.engines import Prompt
-from assistant.engines.hearing import Sound, Transcript
-from assistant.errors import AudioError, EngineCrashed
+from assistant.engines.hearing import Transcript
+from assistant.errors import EngineCrashed
 from assistant.history import ephemeral_history
 from assistant.router import Router
 from assistant.session import Chat, chat_turn
 from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
-from assistant.voice import build as voice_build
 from assistant.voice import report as voice_report
-from assistant.voice.attention import Attention, Mode
-from assistant.voice.build import hot_words
+from assistant.voice.attention import Mode
 from assistant.voice.events import Answering, Caption, Notice, Phase, PhaseChanged, TurnReport, VoiceEvent
 from assistant.voice.loop import NOT_CAUGHT, VoiceLoop
 from assistant.voice.understanding import Engines, Manner
 from fakes import ScriptedModel
-from voice_fakes import RATE_HZ, WORD, ScriptedAudio, ScriptedEars, ScriptedVoice, audio
+from voice_fakes import WORD, ScriptedAudio, ScriptedEars, ScriptedVoice, audio
 
 REPLY = "It is twelve o'clock in the city. "
 
@@ -303,108 +295,3 @@ def test_push_to_talk_hears_what_is_said_while_the_key_is_down() -> None:
             talk.loop.press(True)
         assert [report.heard for report in talk.run()] == heard
         assert (PhaseChanged(Phase.WAITING) in talk.events) is not down
-
-
-def test_attention_lasts_for_a_follow_up_and_longer_after_a_question() -> None:
-    attention = Attention(Mode.WAKE)
-    assert not attention.listening(0)
-    attention.woken(1000)
-    assert attention.listening(1000 + 7 * RATE_HZ) and not attention.listening(1000 + 9 * RATE_HZ)
-    at = 100 * RATE_HZ
-    attention.answered(at, "Turn on the lamp", "Which lamp?")
-    assert attention.listening(at + 3 * RATE_HZ) and not attention.listening(at + 5 * RATE_HZ)
-
-
-def test_push_to_talk_listens_while_the_key_is_down() -> None:
-    attention = Attention(Mode.PUSH)
-    assert not attention.listening(0)
-    attention.key(True, 10)
-    assert attention.listening(10 + 60 * RATE_HZ)
-    attention.key(False, 90 * RATE_HZ)
-    assert attention.listening(90 * RATE_HZ + 100) and not attention.listening(91 * RATE_HZ)
-
-
-# -- the speaker ------------------------------------------------------------------------------------------------------
-
-
-def sound(written: str, n_words: int) -> Sound:
-    ends = tuple(WORD * (at + 1) for at in range(n_words))
-    return Sound(np.full(WORD * n_words, 9000, np.int16), written, WORD * n_words, ends)
-
-
-def test_what_was_heard_is_counted_in_whole_words() -> None:
-    def until(n_samples: int) -> str:
-        audio = ScriptedAudio(".", ScriptedEars({}))
-        speaker = Speaker(audio)
-
-        def sounds() -> Iterator[Sound]:
-            yield from (sound("One two three. ", 3), sound("Four five.", 2))
-            speaker.follow(Playback(Change.STOPPED, 1, 0, n_samples))
-
-        return speaker.play(sounds(), Turn())
-
-    assert until(0) == ""
-    assert until(2 * WORD + 5) == "One two"
-    assert until(3 * WORD) == "One two three. "
-    assert until(4 * WORD) == "One two three. Four"
-    assert until(5 * WORD) == "One two three. Four five."
-
-
-def test_a_cancelled_turn_frees_the_speaker() -> None:
-    audio = ScriptedAudio(".", ScriptedEars({}))
-    speaker, turn = Speaker(audio), Turn()
-
-    def sounds() -> Iterator[Sound]:
-        yield sound("One two three. ", 3)
-        assert speaker.playing
-        turn.cancel()
-        yield sound("Four five.", 2)
-
-    assert speaker.play(sounds(), turn) == "" and not speaker.playing
-
-
-def test_nothing_heard_of_nothing() -> None:
-    assert heard_text([], 100) == ""
-
-
-def test_recognition_is_told_the_names_of_the_home_and_of_lists() -> None:
-    history = ephemeral_history()
-    router = Router(surroundings_for(history))
-    router.act(router.decide("Add nails to my hardware list"))
-    names = hot_words(router.surroundings)
-    assert {"Kitchen", "Living Room", "hardware"} <= set(names) and len(names) == len(set(names))
-
-
-def test_a_microphone_that_cannot_be_used_is_told_before_any_model_is_loaded(
-    assistant_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def no_sound(setup: Setup) -> None:
-        raise AudioError(f"no microphone is called {setup.microphone!r}")
-
-    monkeypatch.setattr(voice_build, "require_installed", lambda: None)
-    monkeypatch.setattr(voice_build, "AudioProcess", no_sound)
-    monkeypatch.setattr(build, "open_model", lambda *_, **__: pytest.fail("a model was loaded"))
-    assert main(["voice", "--ephemeral", "--microphone", "blue"]) == AudioError.exit_code
-    assert "no microphone is called 'blue'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--wake", "zorro"], "there are: okay_nabu, hey_jarvis"),
-        (["--language", "klingon"], "'klingon' is no language code"),
-        (["--audio-in", "nowhere.wav"], "nowhere.wav cannot be read"),
-    ],
-)
-def test_what_is_not_known_is_told_before_any_model_is_loaded(
-    arguments: list[str],
-    said: str,
-    assistant_home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(voice_build, "require_installed", lambda: None)
-    monkeypatch.setattr(voice_build, "require_sound", lambda settings: None)
-    monkeypatch.setattr(build, "open_model", lambda *_, **__: pytest.fail("a model was loaded"))
-    assert main(["voice", "--ephemeral", *arguments]) == 2
-    assert said in capsys.readouterr().err

@@ -1,9 +1,11 @@
-"""Whose turn it is, from words."""
+"""Whose turn it is, from words, and for how long speech is meant for us."""
 
 from __future__ import annotations
 
 import pytest
 
+from assistant.audio import RATE_HZ
+from assistant.voice.attention import Attention, Mode
 from assistant.voice.turn_taking import (
     COMMAND_HOLD_MS,
     COMMAND_UNFINISHED_HOLD_MS,
@@ -128,3 +130,22 @@ def test_the_wake_word_is_not_part_of_the_question(heard: str, rest: str) -> Non
 def test_a_wake_word_of_two_words() -> None:
     assert without_name("Hey, Jarvis! Turn on the light.", "hey_jarvis") == "Turn on the light."
     assert without_name("Turn on the light.", "") == "Turn on the light."
+
+
+def test_attention_lasts_for_a_follow_up_and_longer_after_a_question() -> None:
+    attention = Attention(Mode.WAKE)
+    assert not attention.listening(0)
+    attention.woken(1000)
+    assert attention.listening(1000 + 7 * RATE_HZ) and not attention.listening(1000 + 9 * RATE_HZ)
+    at = 100 * RATE_HZ
+    attention.answered(at, "Turn on the lamp", "Which lamp?")
+    assert attention.listening(at + 3 * RATE_HZ) and not attention.listening(at + 5 * RATE_HZ)
+
+
+def test_push_to_talk_listens_while_the_key_is_down() -> None:
+    attention = Attention(Mode.PUSH)
+    assert not attention.listening(0)
+    attention.key(True, 10)
+    assert attention.listening(10 + 60 * RATE_HZ)
+    attention.key(False, 90 * RATE_HZ)
+    assert attention.listening(90 * RATE_HZ + 100) and not attention.listening(91 * RATE_HZ)
