@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,10 @@ def test_any_page_of_an_index_is_read_or_refused(body: bytes, kind: str) -> None
 
 @FUZZ
 @given(
-    location=st.none() | st.text(max_size=60) | st.sampled_from(["http://[", "//evil", "https://a@hf.co", "\\\\evil"])
+    location=st.none()
+    | st.text(max_size=60)
+    | st.sampled_from(["http://[", "//evil", "https://a@hf.co", "\\\\evil"])
+    | st.from_regex(r"(https?:)?//(a@|cdn\.|evil)?(huggingface|hf)\.co(\.evil\.example)?(:\d{1,6})?/x", fullmatch=True)
 )
 @example("https://huggingface.co.evil.example/")
 @example("https://huggingface.co:443@evil.example/")
@@ -93,11 +97,9 @@ def test_any_redirect_is_followed_within_the_hub_or_refused(location: str | None
         target = http_rules.redirect_target(source, f"{http_rules.HUB}/a/b", location)
     except Failed:
         return
-    host = (
-        target.removeprefix("https://").split("/")[0].split("?")[0].split("#")[0].rpartition(":")[0]
-        or (target.removeprefix("https://").split("/")[0].split("?")[0].split("#")[0])
-    )
-    assert host.lower() == "huggingface.co" or host.lower().endswith((".huggingface.co", ".hf.co", "hf.co")), target
+    scheme, host = re.match(r"(\w+)://([^/?#]*)", target).groups()  # type: ignore[union-attr]
+    assert scheme == "https"
+    assert re.fullmatch(r"([^@\\\s]+\.)?(huggingface\.co|hf\.co)(:\d*)?", host, re.IGNORECASE), target
 
 
 @FUZZ
