@@ -11,6 +11,7 @@ import pytest
 from assistant.errors import PolicyError
 from assistant.tools.records import Records
 from assistant.tools.timekeeping import Timer, TimerWatch, all_timers, local_to_wall, remaining_s
+from assistant.tools.timers import MAX_TIMERS, keep
 from tool_bench import Bench, FakeClock
 
 
@@ -174,6 +175,63 @@ def test_pause_resume_extend_and_ask(bench: Bench, owner: Owner) -> None:
     assert remaining_s(timer, bench.clock) == pytest.approx(840)
     bench.say("cancel the timer")
     assert all_timers(bench.surroundings.records) == {}
+
+
+def test_what_is_left_to_do_with_a_timer_is_said(bench: Bench) -> None:
+    bench.say("set a timer for 5 minutes")
+    assert bench.say("resume the timer") == "The 5 minute timer is running already."
+    bench.say("pause the timer")
+    assert bench.say("restart the timer") == "The 5 minute timer runs again, 5 minutes left."
+    assert bench.say("take 6 minutes off the timer") == "That ends the 5 minute timer; it is cancelled."
+    assert all_timers(bench.surroundings.records) == {}
+    assert "a year at most" in bench.say("set a timer for 2 years")
+    assert all_timers(bench.surroundings.records) == {}
+
+
+@pytest.mark.parametrize(
+    ("when", "listed"),
+    [
+        ("tomorrow", True),
+        ("tomorrow morning", True),
+        ("tomorrow evening", False),  # it rings on that day, but not then
+        ("this afternoon", False),
+        ("on friday", True),
+        ("on saturday", False),
+        ("on the weekend", False),
+        ("next week", True),
+    ],
+)
+def test_what_repeats_is_listed_where_it_rings(bench: Bench, when: str, listed: bool) -> None:
+    bench.say("set an alarm for 6:30 every weekday")
+    assert ("06:30" in bench.say(f"what alarms do I have {when}")) is listed
+
+
+@pytest.mark.parametrize(
+    ("set_for", "when", "listed"),
+    [
+        ("tomorrow at 6:30 am", "tomorrow morning", True),  # long before the hours that "morning" alone would choose
+        ("tomorrow at 5 pm", "tomorrow afternoon", True),
+        ("tomorrow at 9 pm", "tomorrow evening", True),
+        ("tomorrow at 9 pm", "tomorrow night", True),
+        ("tomorrow at 1 pm", "tomorrow morning", False),
+        ("tomorrow at 1 pm", "tomorrow evening", False),
+        ("tomorrow at 9 pm", "tonight", False),
+    ],
+)
+def test_a_part_of_a_day_has_all_its_hours(bench: Bench, set_for: str, when: str, listed: bool) -> None:
+    bench.say(f"remind me to call mum {set_for}")
+    bench.say(f"schedule a meeting with Tom {set_for}")
+    assert ("call mum" in bench.say(f"what reminders do I have {when}")) is listed
+    assert ("meeting with Tom" in bench.say(f"what's on my calendar {when}")) is listed
+
+
+def test_a_timer_too_many_is_refused(bench: Bench) -> None:
+    for n in range(MAX_TIMERS):
+        keep(Timer(str(n), "alarm", due_local="2027-01-01T07:00:00"), bench.surroundings)
+    assert "cancel some first" in bench.say("set a timer for 5 minutes")
+    assert len(all_timers(bench.surroundings.records)) == MAX_TIMERS
+    assert bench.act("cancel my alarm").error is None
+    assert bench.act("set a timer for 5 minutes").error is None
 
 
 def test_where_nothing_rings_nothing_is_set() -> None:

@@ -47,7 +47,7 @@ def _entry(words: str, asked: Asked) -> Arguments:
 
 def stretch(asked: Asked, match: re.Match[str]) -> Arguments | None:
     when = match["when"].strip(" ?.").removesuffix("'s")
-    when = re.sub(r"^(?:for|on|in)\s+", "", when)
+    when = re.sub(r"^(?:for|on|in|at|over)\s+", "", when)
     return {"when": when} if not when or find(when, asked.now, ("span", "date", "datetime", "time")) else None
 
 

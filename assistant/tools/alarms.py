@@ -129,10 +129,9 @@ def _is_between(timer: Timer, start: datetime, end: datetime) -> bool:
     due = datetime.fromisoformat(timer.due_local)
     if not timer.weekdays:
         return start <= due < end
-    days = range(min(7, (end - max(start, due)).days + 1)) if end > due else ()
-    first = max(start, due).date()
-    return any((first + timedelta(days=n)).weekday() in timer.weekdays for n in days if
-               datetime.combine(first + timedelta(days=n), due.time()) < end)  # fmt: skip
+    first = max(start, due)
+    rings = (datetime.combine(first.date() + timedelta(days=n), due.time()) for n in range(8))
+    return any(first <= at < end and at.weekday() in timer.weekdays for at in rings)
 
 
 _PLACE: Final = re.compile(
