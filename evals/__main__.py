@@ -17,9 +17,13 @@ import argparse
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assistant.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_OK, AssistantError, UsageError, file_error
 from assistant.privacy import environment
+
+if TYPE_CHECKING:
+    from evals.task import Task
 
 DEFAULT_MODEL = "smollm2-135m"
 
@@ -123,6 +127,12 @@ def _require_folder(folder: Path, option: str) -> None:
         raise UsageError(f"{option}: there is no folder {folder}; check the spelling, or make it first")
 
 
+def _require_data(data: Path, task: Task | None) -> None:
+    """Raises UsageError for a folder that holds nothing of what the task reads."""
+    if task is not None and task.reads and not any(any(data.glob(place)) for place in task.reads):
+        raise UsageError(f"--data: {data} holds nothing that `{task.name}` reads ({', '.join(task.reads)})")
+
+
 def _list(options: argparse.Namespace) -> int:
     from evals.task import tasks
 
@@ -150,6 +160,8 @@ def _run(options: argparse.Namespace) -> int:
     _require_folder(out.parent, "--out")  # before an hour of measuring, not after it
     if options.data is not None:
         _require_folder(options.data, "--data")
+        for name in options.tasks:
+            _require_data(options.data, known.get(name))
     code = EXIT_OK
     for name in names:
         document, task_code = run_task(known[name], chosen, named=name in options.tasks)

@@ -39,6 +39,7 @@ class Accuracy:
     name: str = "accuracy"
     summary: str = "multiple choice by likelihood, and generated replies under programmatic checks"
     needs: str = "a pulled model; --data for more than the project's own sets"
+    reads: tuple[str, ...] = ("*.jsonl", "lm/*.jsonl")
 
     def run(self, options: Options) -> Outcome:
         """Raises ModelMissingError, ModelRefusedError, NotEnoughMemoryError, EngineError; UsageError for bad data."""

@@ -59,6 +59,7 @@ class Privacy:
     name: str = "privacy"
     summary: str = "packets, attempts, bypasses, traces left behind"
     needs: str = "Linux with namespaces, nftables, strace; a pulled model"
+    reads: tuple[str, ...] = ()
     idle_s: float | None = None  # seconds the chat is left alone; by default what the effort says
 
     def run(self, options: Options) -> Outcome:

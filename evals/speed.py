@@ -69,6 +69,7 @@ class Speed:
     name: str = "speed"
     summary: str = "decode, prefill, time to first token, memory: the product beside the bare llama.cpp loop"
     needs: str = "a pulled model"
+    reads: tuple[str, ...] = ()
     planned: tuple[Part, ...] = PLANNED
     ratios: tuple[Part, ...] = RATIOS
     n_context: int = N_CONTEXT

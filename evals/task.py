@@ -111,6 +111,11 @@ class Task(Protocol):
         """What must be there before it can run, such as "a pulled model"."""
         ...
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What of a --data folder it reads; a folder with none of these is not the one that was meant."""
+        ...
+
     def run(self, options: Options) -> Outcome:
         """Measure. Raises AssistantError when nothing at all could be measured."""
         ...

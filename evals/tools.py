@@ -60,6 +60,7 @@ class Tools:
     name: str = "tools"
     summary: str = "rules and tools: intents, slots, home state, quantities, false actions, injections, latency"
     needs: str = "--data, and a pulled model for the model path"
+    reads: tuple[str, ...] = ("intents", "quantities", "injection", "qa", "tools")
 
     def run(self, options: Options) -> Outcome:
         """Raises UsageError without --data, or where no part is wanted."""

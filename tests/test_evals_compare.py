@@ -227,6 +227,16 @@ def test_a_folder_that_is_missing_is_told_before_anything_is_measured(
     assert len(told) == 3 and all("there is no folder" in line and nowhere in line for line in told)
 
 
+@pytest.mark.parametrize("task", ["tools", "voice", "accuracy", "quantize"])
+def test_a_folder_with_nothing_that_a_task_reads_is_told_before_anything_is_measured(
+    task: str, tmp_path: Path, assistant_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("evals.runner.run_task", lambda *given, **more: pytest.fail("measured"))
+    assert main(["run", task, "--data", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert str(tmp_path) in told and f"`{task}` reads" in told
+
+
 def test_what_cannot_be_measured_is_a_failure_with_its_kind() -> None:
     outcome = Outcome()
     outcome.not_measurable("energy_per_token", "no RAPL counters")
