@@ -13,7 +13,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
-import assistant.tools
+import assistant.choosing.functions
+import assistant.quantities
 from assistant.choosing.functions import FunctionCaller
 from evals import provenance, tools_functions
 from evals.kept import Kept, code_digest
@@ -78,8 +79,11 @@ def _report(outcome: Outcome, samples: Rows, keys: Mapping[str, str], kept: Kept
 
 def _keys(model_sha256: str) -> dict[str, str]:
     """What the verdicts of each side depend on besides the row."""
-    tools, here = Path(assistant.tools.__file__).parent, Path(__file__).parent
-    ours = [*tools.glob("function*.py"), *tools.glob("given*.py"), *(tools / "quantities").glob("*.py")]
+    here = Path(__file__).parent
+    ours = [
+        *Path(assistant.choosing.functions.__file__).parent.glob("*.py"),
+        *Path(assistant.quantities.__file__).parent.glob("*.py"),
+    ]
     scoring = here / "tools_functions.py"
     theirs = f"llama-cpp-python {provenance.versions().get('llama-cpp-python')}"
     code = {side: code_digest([here / "tools_rival.py", scoring]) + f" {theirs}" for side in ("theirs", "helped")}

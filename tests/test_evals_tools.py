@@ -239,3 +239,10 @@ def test_the_digest_of_code_changes_with_it(tmp_path: Path) -> None:
     assert code_digest([tmp_path / "a.py"]) == one
     (tmp_path / "a.py").write_text("2")
     assert code_digest([tmp_path / "a.py"]) != one
+
+
+def test_what_is_kept_of_our_calls_depends_on_the_code_that_fills_them_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(tools_calling, "code_digest", lambda files: seen.extend(f.name for f in files) or "digest")
+    tools_calling._keys("0" * 64)
+    assert {"functions.py", "given.py", "given_described.py", "numbers.py", "tools_functions.py"} <= set(seen)
