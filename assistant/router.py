@@ -30,7 +30,7 @@ from assistant.rules.follow_up import INSTEAD, IT, WHERE, answer_to_question, fo
 from assistant.rules.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.rules.named_timers import no_such_timer, timer_said
 from assistant.rules.out_of_reach import no_such_device, out_of_reach
-from assistant.rules.replies import in_language, language_of
+from assistant.rules.replies import asked_in, in_language, language_of
 from assistant.rules.sayings import sayings
 from assistant.rules.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.rules.table import plain, ruled
@@ -112,16 +112,21 @@ class Router:
         said, data, error = [], [], None
         writes: list[tuple[str, str]] = []
         self.asked = None
+        language = "" if self.only_english else language_of(decision.calls, decision.text, self.languages)
+
+        def confirmed(asked: Confirmation) -> bool:
+            return confirm(asked_in(asked, language))
+
         for call in decision.calls[:MAX_ACTIONS]:
             if (error and call.source == FOR_A_WHILE) or (self.asked and may_refer(call, self.asked[0])):
                 continue
             call = reminding(call, self.surroundings.clock())
             try:
                 if call.tool == "undo":
-                    said.append(take_back(self.surroundings, confirm, self._require_pace, self.undone))
+                    said.append(take_back(self.surroundings, confirmed, self._require_pace, self.undone))
                 else:
                     with self.surroundings.records.recording(decision.named):
-                        outcome = self._run(call, confirm)
+                        outcome = self._run(call, confirmed)
                     said.append(outcome.text)
                     data.append(outcome.data)
                     writes += [outcome.writes] if outcome.writes else []
@@ -132,9 +137,7 @@ class Router:
             except AssistantError as failed:
                 said.append(str(failed))
                 error = error or failed
-        text = "\n".join(filter(None, said))
-        if not self.only_english:
-            text = in_language(text, language_of(decision.calls, decision.text, self.languages))
+        text = in_language("\n".join(filter(None, said)), language)
         return Reply(text, decision, tuple(data), error, tuple(writes))
 
     def _keep_in_mind(self, call: Call) -> None:

@@ -2,7 +2,7 @@
 
 `replies_<language>.toml` has `sentences`, tried in order on each line of a reply: a pattern, and what is said instead.
 In it {0} is what the first group took, as it is (a name, the user's words); {0:t} the same in other words by `phrases`
-(times, lengths, states). A line that is not in the table stays English.
+(times, lengths, states); {0:s} as a sentence of the table. A line that is not in the table stays English.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from assistant.rules.other_languages import put_into_english
 from assistant.tools.calls import Call
+from assistant.tools.confirming import Confirmation
 
 _MORE: Final = re.compile(r" and (\d+) more$")
 
@@ -49,6 +50,8 @@ class _Piece:
     def __format__(self, how: str) -> str:
         if how == "t":
             return self.table.phrase(self.said)
+        if how == "s":
+            return self.table.line(self.said)
         return _MORE.sub(self.table.more, self.said)  # of the names of many devices
 
 
@@ -61,6 +64,12 @@ def in_language(text: str, language: str) -> str:
     """A reply in the language, such as de or zh-CN; what it has no words for stays as it is."""
     table = _table(language.partition("-")[0]) if language else None
     return "\n".join(map(table.line, text.split("\n"))) if table else text
+
+
+def asked_in(confirmation: Confirmation, language: str) -> Confirmation:
+    """The question in the language; the call that it is about is the same."""
+    question, detail = (in_language(said, language) for said in (confirmation.question, confirmation.detail))
+    return replace(confirmation, question=question, detail=detail)
 
 
 @cache
