@@ -174,6 +174,23 @@ def test_refusals_say_what_to_do(assistant_home: Path, arguments: tuple[str, ...
 
 
 @pytest.mark.parametrize(
+    ("arguments", "code", "kind"),
+    [
+        (("--model", "nosuch", "Hello."), 4, "ModelMissingError"),
+        (("set a timer for 5 minutes",), 3, "PolicyError"),  # nothing runs that could ring it
+        (("",), 2, "UsageError"),
+    ],
+)
+def test_with_json_an_error_is_the_one_document(
+    assistant_home: Path, arguments: tuple[str, ...], code: int, kind: str
+) -> None:
+    exit_code, out, err = ask(assistant_home, "--json", *arguments)
+    told = json.loads(out)
+    assert exit_code == code == told["exit_code"] and told["kind"] == kind
+    assert told["error"] in err
+
+
+@pytest.mark.parametrize(
     "stdin", [bytes(range(128, 256)) * 4, "what is this?".encode("utf-16") * 4], ids=["no text at all", "UTF-16"]
 )
 def test_what_is_no_text_is_refused_before_a_model_is_opened(assistant_home: Path, stdin: bytes) -> None:

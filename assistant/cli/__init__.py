@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import json
 import os
 import sys
 
@@ -43,17 +44,34 @@ def main(arguments: list[str], claim: Claim | None = None) -> int:
     try:
         return int(options.run(options))
     except AssistantError as error:
-        print(f"assistant: {safe(str(error))}", file=sys.stderr)
-        return error.exit_code
+        return _told(options, str(error), type(error).__name__, error.exit_code)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as `head` does; nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _nobody_reads()
         return EXIT_OK
     except Exception as error:
         if os.environ.get("ASSISTANT_DEBUG"):
             raise
         words = file_error(error) if isinstance(error, OSError) else ""
         words = words or f"unexpected {type(error).__name__}; set ASSISTANT_DEBUG=1 to see where"
-        print(f"assistant: {safe(words)}", file=sys.stderr)
-        return EXIT_FAILURE
+        return _told(options, words, type(error).__name__, EXIT_FAILURE)
+
+
+def _told(options: argparse.Namespace, words: str, kind: str, code: int) -> int:
+    """Say an error on stderr and, where JSON was asked for, as the one document of stdout too; return the exit code.
+
+    `voice` writes a document for each turn, among which an error would be taken for one.
+    """
+    print(f"assistant: {safe(words)}", file=sys.stderr)
+    if getattr(options, "json", False) and options.run is not voice.run:
+        try:
+            print(json.dumps({"error": words, "kind": kind, "exit_code": code}), flush=True)
+        except BrokenPipeError:
+            _nobody_reads()
+    return code
+
+
+def _nobody_reads() -> None:
+    """Let what is left in the buffer of stdout go nowhere, or Python complains about it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
