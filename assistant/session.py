@@ -20,7 +20,7 @@ from typing import Any
 from assistant.claims import told_apart
 from assistant.conversation import Conversation, Message, Role, State
 from assistant.documents import answering
-from assistant.documents.library import Consultation, Library
+from assistant.documents.library import Consultation, Library, from_documents
 from assistant.engines import LanguageModel, Prompt, Sampling
 from assistant.errors import PromptTooLong
 from assistant.history import History
@@ -77,9 +77,16 @@ class Chat:
 
     # -- what a turn does ----------------------------------------------------------------------------------------
 
+    def seen(self) -> list[Message]:
+        """What the model sees of the conversation: an answer from documents without the form of a citation."""
+        return [
+            replace(m, content=answering.without_source(m.content)) if from_documents(m) else m
+            for m in self.conversation.visible_to_model()
+        ]
+
     def prompt(self, reply: Message) -> Prompt:
         """What the model sees: everything visible before the reply, and the reply's own beginning."""
-        before = [m for m in self.conversation.visible_to_model() if m.id != reply.id]
+        before = [m for m in self.seen() if m.id != reply.id]
         return Prompt(before, self.sampling, reply.content, self.schema, self.conversation.id)
 
     def act(self, reply: Message, model: LanguageModel) -> Reply | None:

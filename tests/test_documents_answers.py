@@ -141,3 +141,20 @@ def test_a_document_cannot_start_a_tool(tmp_path: Path, fake_model: ScriptedMode
     front_door = [e for e in chat.router.surroundings.home().entities if e.guards]
     assert front_door and all(e.state == "locked" for e in front_door if e.id.startswith("lock."))
     assert chat.router.decide("and what else?").calls == ()  # what was said before is not looked at
+
+
+def test_later_the_model_sees_the_words_of_an_answer_and_no_citation_to_imitate(
+    folder: Path, fake_model: ScriptedModel
+) -> None:
+    """A small model that saw two of them answered "> You can cancel at any time" and named a file that has no such
+    line."""
+    fake_model.enqueue("1.5 bar")
+    said, chat = chat_with(folder, fake_model, "What pressure should the boiler have?")
+    assert "\n> " in said
+    fake_model.enqueue("Not in the documents.")
+    list(chat_turn(chat.ask("Where do my documents say the hose is behind?"), Turn(), chat, fake_model))
+    assert "The line that comes nearest" in chat.conversation.branch()[-1].content
+    fake_model.enqueue("Hello.")
+    list(chat_turn(chat.ask("Write a greeting."), Turn(), chat, fake_model))
+    seen = [m.content for m in fake_model.prompts[-1].messages if m.role == "assistant"]
+    assert seen == ["1.5 bar\n\nKeep the pressure at 1.5 bar.", "The hose is behind the shed."]

@@ -19,6 +19,7 @@ from assistant.documents.store import Located
 
 N_PASSAGES: Final = 3  # that the model reads
 NOT_THERE: Final = "Not in the documents"
+_NEAREST: Final = "I found no clear answer in your documents. The line that comes nearest:"
 MAX_ANSWER_TOKENS: Final = 96
 # Logistic regression of "a passage answers it" on Result.meaning and Result.words, and on words alone; fitted on the
 # questions of one half of the articles, judged on the other (docs/experiments.md).
@@ -132,6 +133,12 @@ class Cited:
         return f"{self.answer}\n\n> {self.quote}\n\n— {self.place}"
 
 
+def without_source(said: str) -> str:
+    """What a later prompt shows of an answer from documents: a model that sees quotes and places makes up its own."""
+    words = re.sub(r"(?m)^> ", "", re.sub(r"\n+— [^\n]*$", "", said))
+    return words.removeprefix(_NEAREST).strip()
+
+
 def cited(reply: str, question: str, passages: Sequence[Located]) -> Cited:
     """What a model's reply is worth: its answer with a source, or nothing."""
     answer = " ".join(reply.split()).strip("\"'“” ")
@@ -203,8 +210,7 @@ def refusal(result: Result) -> str:
     """What is said where the documents do not answer, or the model found no answer in them."""
     near = nearest(result)
     if near.quote:
-        said = "I found no clear answer in your documents. The line that comes nearest:"
-        return f"{said}\n\n> {near.quote}\n\n— {near.place}"
+        return f"{_NEAREST}\n\n> {near.quote}\n\n— {near.place}"
     if relevance(result) < _NEAR:
         return "Your documents do not say."
     return f"Your documents do not say. What comes nearest is in {result.hits[0].chunk.place}."

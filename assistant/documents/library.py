@@ -6,6 +6,7 @@ found = library.consult("What pressure should the boiler have?")     # None: the
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from assistant.conversation import Message
 from assistant.documents import answering, indexing
 from assistant.documents.indexing import Changes, Report
 from assistant.documents.search import Result, search
@@ -53,6 +55,11 @@ class Consultation:
     def label(self) -> str:
         """As on screen."""
         return f"{'model' if self.contains else 'rule'} {TOOL}, {self.ms:.0f} ms"
+
+
+def from_documents(message: Message) -> bool:
+    """Whether a reply was given from documents."""
+    return re.match(rf"(?:model|rule) {TOOL}, ", message.handled_by) is not None
 
 
 class Library:

@@ -213,7 +213,7 @@ def spoken_prompt(chat: Chat, question: str, max_tokens: int) -> Prompt:
 
     Under a conversation id of its own: the head differs from that of typed turns, and the model keeps both.
     """
-    messages = [m for m in chat.conversation.visible_to_model() if m.role is not Role.SYSTEM]
+    messages = [m for m in chat.seen() if m.role is not Role.SYSTEM]
     system = f"{chat.conversation.system} {SPOKEN_HINT}".strip()
     head = Message(Role.SYSTEM, system, id="system")
     sampling = replace(chat.sampling, max_tokens=min(chat.sampling.max_tokens, max_tokens))
