@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,10 +128,19 @@ def _require_folder(folder: Path, option: str) -> None:
         raise UsageError(f"{option}: there is no folder {folder}; check the spelling, or make it first")
 
 
-def _require_data(data: Path, task: Task | None) -> None:
-    """Raises UsageError for a folder that holds nothing of what the task reads."""
-    if task is not None and task.reads and not any(any(data.glob(place)) for place in task.reads):
-        raise UsageError(f"--data: {data} holds nothing that `{task.name}` reads ({', '.join(task.reads)})")
+def _require_data(data: Path, named: Sequence[Task], others: Sequence[Task]) -> None:
+    """Raises UsageError for a folder that holds nothing of what a named task reads, or nothing that any other does."""
+
+    def lacks(task: Task) -> bool:
+        return bool(task.reads) and not any(any(data.glob(place)) for place in task.reads)
+
+    lacking = [task for task in named if lacks(task)]
+    readers = [task for task in others if task.reads]
+    if not lacking and readers and all(map(lacks, readers)):
+        lacking = readers
+    if lacking:
+        wanted = "; ".join(f"`{task.name}` reads ({', '.join(task.reads)})" for task in lacking)
+        raise UsageError(f"--data: {data} holds nothing that {wanted}")
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -160,8 +170,8 @@ def _run(options: argparse.Namespace) -> int:
     _require_folder(out.parent, "--out")  # before an hour of measuring, not after it
     if options.data is not None:
         _require_folder(options.data, "--data")
-        for name in options.tasks:
-            _require_data(options.data, known.get(name))
+        named = [known[name] for name in names if name in options.tasks]
+        _require_data(options.data, named, [known[name] for name in names if name not in options.tasks])
     code = EXIT_OK
     for name in names:
         document, task_code = run_task(known[name], chosen, named=name in options.tasks)

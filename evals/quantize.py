@@ -66,7 +66,7 @@ class Quantize:
     name: str = "quantize"
     summary: str = "the 4-bit file made here against its 16-bit file: fidelity, flips, size, speed, memory"
     needs: str = "the model smollm2-135m, and the extra `quantize`"
-    reads: tuple[str, ...] = ("lm",)
+    reads: tuple[str, ...] = ("lm/wikitext2_valid.txt",)
     known: tuple[Recipes, ...] = (MIXED, Q4_0)
 
     def run(self, options: Options) -> Outcome:

@@ -15,7 +15,8 @@ NOT_MEASURABLE = "not measurable here"  # the machine lacks something; no fault 
 def run_task(task: Task, options: Options, named: bool = True) -> tuple[Document, int]:
     """The document of one run, and the exit code: 0 when everything this machine can measure was measured.
 
-    A task that was not asked for by its name (`all`, `smoke`) may lack its --data: nothing is broken then.
+    A task that was not asked for by its name (`all`, `smoke`) may lack its --data: nothing is broken then. One that was
+    raises UsageError: what is wrong with the command is no result.
     """
     start = provenance.begin()
     outcome = Outcome()
@@ -23,7 +24,9 @@ def run_task(task: Task, options: Options, named: bool = True) -> tuple[Document
     try:
         outcome = task.run(options)
     except AssistantError as error:
-        optional = isinstance(error, UsageError) and not named
+        optional = isinstance(error, UsageError)
+        if optional and named:
+            raise
         outcome.failures.append(Failure(task.name, NOT_MEASURABLE if optional else type(error).__name__, str(error)))
         code = EXIT_OK if optional else error.exit_code
     document = Document(

@@ -60,16 +60,17 @@ class Tools:
     name: str = "tools"
     summary: str = "rules and tools: intents, slots, home state, quantities, false actions, injections, latency"
     needs: str = "--data, and a pulled model for the model path"
-    reads: tuple[str, ...] = ("intents", "quantities", "injection", "qa", "tools")
+    reads: tuple[str, ...] = tuple(f"{of}/*.jsonl" for of in ("intents", "quantities", "injection", "qa", "tools"))
 
     def run(self, options: Options) -> Outcome:
-        """Raises UsageError without --data, or where no part is wanted."""
+        """Raises UsageError without --data, where no part is wanted, or where the files of all that are are missing."""
         if options.data is None:
             raise UsageError("tools are measured on sentences: give the folder that holds intents/ with --data DIR")
         parts = {name: part for name, part in PARTS.items() if options.wants(name)}
         if not parts:
             raise UsageError(f"there is no such part; there are {', '.join(PARTS)}")
         outcome = Outcome()
+        missing: list[str] = []
         progress = Progress({name: expected_s for name, (_, expected_s) in parts.items()})
         for part, (measure, _) in parts.items():
             progress.start(part)
@@ -80,12 +81,18 @@ class Tools:
                     Failure(part, "Interrupted", "stopped by hand; what was measured before stands")
                 )
                 return outcome
+            except UsageError as error:
+                missing.append(str(error))
+                outcome.failures.append(Failure(part, type(error).__name__, str(error)))
+                progress.say(f"  failed: {error}")
             except Exception as error:  # noqa: BLE001 - the other parts are worth the time they take
                 outcome.failures.append(Failure(part, type(error).__name__, str(error)))
                 progress.say(f"  failed: {error}")
                 if not isinstance(error, AssistantError):
                     progress.say(traceback.format_exc())
             progress.finish(part)
+        if len(missing) == len(parts):
+            raise UsageError("; ".join(missing))  # an empty result would look like one
         return outcome
 
 

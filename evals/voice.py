@@ -66,7 +66,7 @@ class Voice:
     name: str = "voice"
     summary: str = "end of speech to first sound, ends of turns, word errors, interruptions, beside a naive pipeline"
     needs: str = "a pulled language model, whisper-base, whisper-tiny.en, voice-en-us-joe, smart-turn; --data for most"
-    reads: tuple[str, ...] = ("speech",)
+    reads: tuple[str, ...] = ("speech/*.jsonl", "text/spoken_form_en.jsonl")
     parts: tuple[Part, ...] = PARTS
 
     def run(self, options: Options) -> Outcome:

@@ -237,6 +237,20 @@ def test_a_folder_with_nothing_that_a_task_reads_is_told_before_anything_is_meas
     assert str(tmp_path) in told and f"`{task}` reads" in told
 
 
+@pytest.mark.parametrize("tasks", [["all"], ["smoke"], ["speed", "smoke"]])
+def test_all_tasks_are_not_begun_with_a_folder_that_none_of_them_reads(
+    tasks: list[str],
+    tmp_path: Path,
+    assistant_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("evals.runner.run_task", lambda *given, **more: pytest.fail("measured"))
+    assert main(["run", *tasks, "--data", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert all(f"`{task}` reads" in told for task in ("tools", "quantize", "accuracy", "voice"))
+
+
 def test_what_cannot_be_measured_is_a_failure_with_its_kind() -> None:
     outcome = Outcome()
     outcome.not_measurable("energy_per_token", "no RAPL counters")

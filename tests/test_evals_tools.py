@@ -241,6 +241,18 @@ def test_the_digest_of_code_changes_with_it(tmp_path: Path) -> None:
     assert code_digest([tmp_path / "a.py"]) != one
 
 
+def test_parts_whose_files_are_all_missing_are_told_and_leave_no_result(
+    data: Path, assistant_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(data / "intents" / "home_assistant_de.jsonl", [])
+    out = tmp_path / "results.jsonl"
+    wanted = ["--only", "^documents$", "--only", "^quantities$"]
+    assert evals.main(["run", "tools", "--data", str(data), "--out", str(out), *wanted]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert "quantities_en.jsonl cannot be read" in told and "documents_xquad_en.jsonl cannot be read" in told
+    assert not out.exists()
+
+
 def test_what_is_kept_of_our_calls_depends_on_the_code_that_fills_them_in(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr(tools_calling, "code_digest", lambda files: seen.extend(f.name for f in files) or "digest")
