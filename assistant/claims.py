@@ -2,7 +2,7 @@
 
 Behind the replies of tools a model takes up their manner: "make it like yesterday" is answered "Turned on: Kitchen
 Light.", and nothing was switched. What a model writes can do nothing; so where it answers a command, and its answer
-reads like an act, the reader is told.
+reads like an act, the reader is told. English and German.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from assistant.rules import german_beyond
 from assistant.turn import Turn
 
 NOTHING_DONE: Final = "(Nothing was done: that was not understood as a command.)"
@@ -68,5 +69,11 @@ def told_apart(request: str, pieces: Iterator[str], turn: Turn) -> Iterator[str]
         yield piece
     if turn.usage.finish_reason == "repetition":  # told already, and the copies at the end are to be found
         return
-    if not turn.cancelled and is_command(request) and _ACT.match(said.lstrip(' \n*"“')):
+    if turn.cancelled:
+        return
+    answer = said.lstrip(' \n*"“„')
+    acts = _ACT.match(answer) is not None
+    if is_command(request) and acts:
         yield f"\n\n{NOTHING_DONE}"
+    elif german_beyond.is_german_command(request) and (acts or german_beyond.says_it_acted(answer)):
+        yield f"\n\n{german_beyond.NOTHING_DONE}"

@@ -27,6 +27,7 @@ from assistant.rules.corrections import as_meant
 from assistant.rules.device_words import as_meant_here, is_here, of_garage
 from assistant.rules.devices_meant import on_devices
 from assistant.rules.follow_up import INSTEAD, IT, WHERE, answer_to_question, follow_up, is_question
+from assistant.rules.german_words import forbids_in_german
 from assistant.rules.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.rules.named_timers import no_such_timer, timer_said
 from assistant.rules.out_of_reach import no_such_device, out_of_reach
@@ -35,6 +36,7 @@ from assistant.rules.sayings import sayings
 from assistant.rules.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
 from assistant.rules.table import plain, ruled
 from assistant.rules.wording import (
+    ANY,
     NO_MUSIC,
     NO_NAME,
     acts_on_it,
@@ -169,6 +171,8 @@ class Router:
         def calls_of(part: str) -> list[Call]:
             return next(iter(self._by_rule(part, area)), [])
 
+        if forbids_in_german(text):  # a template takes "keine Milch" for an item
+            return [[Call("nevermind", source="rules")]]
         for said in sayings(text, self.last, self.languages, self.surroundings):
             if found := self._by_rule(said, area):
                 return found
@@ -313,6 +317,9 @@ class Router:
             matches = [m for m in matches if key(str(m.slots.get("name", ""))) != key(plain(text)) or m.reading < 3]
             matches = [m for m in matches if m.reading < 3 or not NO_NAME.match(str(m.slots.get("name", "")))]
             matches = [m for m in matches if not NO_MUSIC.match(str(m.slots.get("search_query", "")))]
+            matches = [
+                m for m in matches if m.intent != "HassTimerStatus" or not ANY.match(str(m.slots.get("name", "")))
+            ]
             if is_question(text):  # "is the sauna on" is no command to "is the sauna"
                 matches = [m for m in matches if m.reading < 3 or m.intent.startswith("HassGet")]
             calls = [

@@ -9,6 +9,7 @@ import pytest
 from assistant.claims import NOTHING_DONE, is_command, told_apart
 from assistant.conversation import Conversation
 from assistant.home.model import Home
+from assistant.rules.german_beyond import NOTHING_DONE as GERMAN_NOTHING_DONE
 from assistant.session import Chat, chat_turn
 from assistant.tools.calls import Call
 from assistant.tools.registry import Registry
@@ -169,3 +170,28 @@ class Heats:
 )
 def test_no_model_takes_it_for_the_whole_house(shared: Bench, text: str, acts: bool) -> None:
     assert bool(shared.router.decide(text, Heats()).calls) is acts
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply"),
+    [
+        ("Mach es wie gestern", "Ich habe das Licht wie gestern eingestellt."),
+        ("bestell bitte das Übliche", "Okay, deine Pizza ist bestellt."),
+        ("schalte den Beamer ein", "Turned on: projector."),
+    ],
+)
+def test_a_german_claim_is_told_apart_in_german(asked: str, reply: str) -> None:
+    assert reply_to(asked, reply[:5], reply[5:]) == f"{reply}\n\n{GERMAN_NOTHING_DONE}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "reply"),
+    [
+        ("Mach den Text kürzer", "Ich habe den Text gekürzt."),
+        ("Mach das Licht aus", "Ich kann das Licht leider nicht ausschalten."),
+        ("Wie mache ich das Licht aus?", "Ich habe dazu keine Angaben."),
+        ("Mach mir Mut", "Du schaffst das!"),
+    ],
+)
+def test_a_german_answer_in_words_stays_as_it_is(asked: str, reply: str) -> None:
+    assert reply_to(asked, reply[:5], reply[5:]) == reply

@@ -1,7 +1,8 @@
 """What a request means, without a model: which tool, with which arguments.
 
     table.py, table_en.toml        rules for what the home's sentences lack; of_*.py read their arguments
-    wording.py, sayings.py         the same request in words that rules know; German and Chinese: other_languages.py
+    wording.py, sayings.py         the same request in words that rules know; Chinese: other_languages.py
+    german.py, german_words.py     German put into that English; german_beyond.py: refusals and own matters
     corrections.py                 "five, no wait, ten minutes"
     several.py, beside.py          several actions in one request; an action beside a question
     follow_up.py, follow_up_again.py    what refers back: "make it ten minutes", "and in ounces?"

@@ -26,7 +26,7 @@ _COMMANDS: Final = ("home.turn", "home.light", "home.position", "home.fan", "hom
 _OWN: Final = frozenset({"name", "search_query"})  # a title may have "not" in it
 _MORE: Final = re.compile(r"(?:(?:just |even )?(?:a (?:little |bit |little bit )?)?(?:more|further)|again|more)", re.I)
 _LESS: Final = re.compile(r"(?:(?:just )?a (?:little |bit |little bit )?)?less|not (?:so|that|quite so) much", re.I)
-_ALSO: Final = re.compile(r"(?:and|also|and also)(?: the| my)? (?P<what>[\w' ]+?)(?: too| as well)?", re.I)
+_ALSO: Final = re.compile(r"(?:and|also|and also)(?: in)?(?: the| my)? (?P<what>[\w' ]+?)(?: too| as well)?", re.I)
 _OTHER: Final = re.compile(
     r"(?:and|(?:and )?(?:what|how) about)(?: (?:in|on|at))?(?: the| my)? (?P<what>[\w' ]+?)\??", re.IGNORECASE
 )
@@ -185,6 +185,8 @@ def _following(last: Call, text: str, surroundings: Surroundings, one: One) -> C
     if (also := _ALSO.fullmatch(raw)) and last.tool.startswith(("home.turn", "home.light", "home.step")):
         kept = {k: v for k, v in last.arguments.items() if k not in (*WHERE, "one", "but")}
         named = where_of(also["what"], one) or device_of(also["what"], surroundings)
+        if not named and "domain" in where and (room := room_of(also["what"], surroundings)):
+            named = {**room, "domain": where["domain"]}  # "and in the kitchen", behind the lights of another room
         same = named and moves(named, surroundings) == moves(where, surroundings)
         return Call(last.tool, {**kept, **named}, source="follow-up") if same else None
     if last.tool in ("home.state", "home.read_temperature") and (other := _OTHER.fullmatch(raw)):

@@ -10,6 +10,7 @@ from typing import Final
 from assistant.quantities import find
 from assistant.quantities.asked import length
 from assistant.rules.follow_up_again import again, moved_entry
+from assistant.rules.german_beyond import is_german_command
 from assistant.rules.of_alarms import shift_s, without_day
 from assistant.rules.table import plain, ruled
 from assistant.tools.calculator import calculates
@@ -25,9 +26,18 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
     if asked is None:
         return None
     call, argument = asked
-    if plain(text).casefold() in ("nothing", "never mind", "nevermind", "cancel", "forget it", "no", "stop"):
+    if plain(text).casefold() in (
+        "nothing",
+        "never mind",
+        "nevermind",
+        "cancel",
+        "cancel it",
+        "forget it",
+        "no",
+        "stop",
+    ):
         return Call("nevermind", source="rules")
-    if is_question(text) or (argument in ("duration", "at") and _says_more(text, now)):
+    if is_question(text) or is_german_command(text) or (argument in ("duration", "at") and _says_more(text, now)):
         return None
     if argument == "duration":
         bare = re.fullmatch(r"(?:for )?(\d{1,3})", plain(text))
@@ -62,7 +72,8 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
 
 _MEASURED: Final = frozenset({"position", "percentage", "temperature", "brightness", "volume_level"})
 _COMMAND: Final = re.compile(
-    r"(?:turn|switch|set|open|close|play|add|put|remind|wake|start|stop|lock|unlock|make|dim|pause|cancel|delete)\b",
+    r"(?:turn|switch|set|open|close|play|add|put|remind|wake|start|stop|lock|unlock|make|dim|pause|cancel|delete"
+    r"|remember|forget|create|move|find|take)\b",
     re.IGNORECASE,
 )
 _REMARK: Final = re.compile(

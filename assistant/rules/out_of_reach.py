@@ -2,7 +2,8 @@
 
 Small models answer such commands as if they had obeyed ("Booked: table for two."), the more so behind the replies of
 tools. So what is surely such a command is refused by a rule, and no model sees it. Requests for a text stay with the
-model: "write an email to my landlord" asks for words, "send an email to my landlord" for an act.
+model: "write an email to my landlord" asks for words, "send an email to my landlord" for an act. German:
+german_beyond.py.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from assistant.rules.german_beyond import beyond_in_german
 from assistant.rules.table import plain
 from assistant.tools.calls import Call
 
@@ -89,6 +91,8 @@ _BY_HAND: Final = re.compile("|".join(f"(?:{p})" for p in _HANDS), re.IGNORECASE
 
 def out_of_reach(text: str) -> Call | None:
     """The refusal of a command that nothing here can carry out, for what no rule has taken; None for anything else."""
+    if german := beyond_in_german(text):
+        return german
     words = plain(text)
     if len(words) > _MAX_CHARS or "\n" in text.strip():
         return None  # a text is brought along: what to do with it is the model's

@@ -2,7 +2,7 @@
 
 Where no fact, note or document answers one, a model would make an answer up, so it is said to be unknown instead. Only
 questions are taken whose whole shape asks for a plain fact: "my back hurts, what can I do", "what should I cook for my
-mother" and "how do I clean my oven" are the model's. English.
+mother" and "how do I clean my oven" are the model's. English; German: german_beyond.py.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 from assistant.conversation import Message, Role
 from assistant.home.model import key
+from assistant.rules.german_beyond import own_in_german
 from assistant.rules.table import plain
 from assistant.tools import Surroundings
 from assistant.tools.calls import Call
@@ -105,11 +106,16 @@ _GOES_ON: Final = re.compile(
     rf"|\b(?!(?:{_THINGS_IN_ING})$)\w+ing$",
     re.IGNORECASE,
 )
-_TOLD_OF_ME: Final = re.compile(r"\b(?:i'?m|i am|i was|i live|i work|i weigh|i earn|call me|name is)\b", re.IGNORECASE)
+_TOLD_OF_ME: Final = re.compile(
+    r"\b(?:i'?m|i am|i was|i live|i work|i weigh|i earn|call me|name is"
+    r"|ich bin|ich wohne|ich lebe|ich arbeite|ich wiege|ich verdiene|ich heiße|nenn mich)\b",
+    re.IGNORECASE,
+)
 _ME: Final = frozenset(
     re.findall(
         r"\w+",
-        "name age height weight salary address workplace birthday birth job",
+        "name age height weight salary address workplace birthday birth job alter größe gewicht gehalt adresse "
+        "geburtstag geburtsort arbeit",
     )
 )
 _MY: Final = re.compile(r"\b(?:my|our)\b", re.IGNORECASE)
@@ -118,6 +124,8 @@ _MY: Final = re.compile(r"\b(?:my|our)\b", re.IGNORECASE)
 def own_matter(question: str) -> str:
     """What of the user's own a question asks for, in the user's words: "my rent", "the name of my dentist"; "" if it
     asks for no such fact."""
+    if german := own_in_german(question):
+        return german
     words = plain(question).strip(" ?!.")
     if about := _OF_ME.get(words.casefold()):
         return f"my {about}"
@@ -147,8 +155,11 @@ def answer(question: str, conversation: Iterable[Message], surroundings: Surroun
     if not kept and any(_speaks_of(matter, text) for text in said if not own_matter(text)):
         return None
     yours = _MY.sub("your", matter)
-    if kept:
-        text = "\n".join([f"What you told me about {yours}:", *(f"- {line}" for line in kept[:MAX_SHOWN])])
+    told = [f"- {line}" for line in kept[:MAX_SHOWN]]
+    if own_in_german(question):
+        text = "\n".join(["Was du mir dazu gesagt hast:", *told]) if told else _UNKNOWN_IN_GERMAN.format(matter)
+    elif told:
+        text = "\n".join([f"What you told me about {yours}:", *told])
     else:
         verb = "are" if re.search(r"[^s']s$", matter) else "is"
         text = (
@@ -157,6 +168,12 @@ def answer(question: str, conversation: Iterable[Message], surroundings: Surroun
         )
     call = Call("fact.recall", {"text": matter}, source="rules")
     return Reply(text, Decision(RULE, (call,), ms=(time.perf_counter() - started_s) * 1000, text=question))
+
+
+_UNKNOWN_IN_GERMAN: Final = (
+    "Zu „{}“ weiß ich nichts: weder was du mir gesagt hast noch deine Dokumente beantworten das. Nimm ein Dokument "
+    "auf, in dem es steht (assistant documents add), oder sag es mir: „Merk dir, dass ...“."
+)
 
 
 def _speaks_of(matter: str, text: str) -> bool:

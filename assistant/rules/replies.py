@@ -2,7 +2,8 @@
 
 `replies_<language>.toml` has `sentences`, tried in order on each line of a reply: a pattern, and what is said instead.
 In it {0} is what the first group took, as it is (a name, the user's words); {0:t} the same in other words by `phrases`
-(times, lengths, states); {0:s} as a sentence of the table. A line that is not in the table stays English.
+(times, lengths, states); {0:n} that with the comma and the point of its numbers exchanged; {0:s} as a sentence of the
+table. A line that is not in the table stays English.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from assistant.rules.german_words import is_german
 from assistant.rules.other_languages import put_into_english
 from assistant.tools.calls import Call
 from assistant.tools.confirming import Confirmation
 
+_SEPARATORS: Final = str.maketrans(".,", ",.")
 _MORE: Final = re.compile(r" and (\d+) more$")
 
 
@@ -50,14 +53,20 @@ class _Piece:
     def __format__(self, how: str) -> str:
         if how == "t":
             return self.table.phrase(self.said)
+        if how == "n":  # a number, and what stands with it: 1,500.5 is 1.500,5
+            return self.table.phrase(self.said).translate(_SEPARATORS)
         if how == "s":
             return self.table.line(self.said)
         return _MORE.sub(self.table.more, self.said)  # of the names of many devices
 
 
 def language_of(calls: Sequence[Call], text: str, languages: Sequence[str]) -> str:
-    """The language of a request, "" for English: that of the sentence that matched, or of the one put into English."""
-    return next((call.language for call in calls if call.language), "") or put_into_english(text, languages)[1]
+    """The language of a request, "" for English: that of the sentence that matched, or of the one put into English, or
+    what its small words tell."""
+    known = next((call.language for call in calls if call.language), "") or put_into_english(text, languages)[1]
+    german = next((language for language in languages if language.startswith("de")), "")
+    least = 1 if languages[0] == german else 2
+    return known or (german if german and is_german(text, least) else "")
 
 
 def in_language(text: str, language: str) -> str:

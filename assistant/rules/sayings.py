@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from assistant.rules.follow_up import named_for_later
-from assistant.rules.other_languages import in_english
+from assistant.rules.other_languages import by_parts, in_english
 from assistant.rules.table import plain
 from assistant.tools import Surroundings
 from assistant.tools.calls import Call
@@ -18,6 +18,7 @@ def sayings(text: str, last: Call | None, languages: Sequence[str], surroundings
     """Each way of saying it that is tried before the text itself."""
     for said in (
         in_english(text, languages),
+        *by_parts(text, languages),
         named_for_later(last, text, surroundings.clock()),
         moved_by_title(plain(text), surroundings),
         _each_kind(plain(text)),

@@ -133,7 +133,9 @@ def _one_end(parts: list[str], one: Callable[[str], list[Call]]) -> list[Call] |
 
 
 _VERB: Final = re.compile(r"(?:turn|switch|set|dim|put|make|brighten|open|close) ", re.IGNORECASE)
-_SWITCHES: Final = re.compile(r"\b(?:on|open|lock|start|activate|enable|raise|run|power|up|close)\b", re.IGNORECASE)
+_SWITCHES: Final = re.compile(
+    r"\b(?:on|open|lock|start|activate|enable|raise|run|power|up|close)\b|\b(?:an|ein|auf|hoch)$", re.IGNORECASE
+)
 _TIMER: Final = re.compile(r"\btimer\b", re.IGNORECASE)
 REFERS: Final = re.compile(r"\b(?:it|them|that)\b", re.IGNORECASE)
 _ONE: Final = re.compile(

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from assistant.home.model import Area, Entity, Floor, Home
+from assistant.rules.german_words import is_german, says_not
 from assistant.rules.table import plain
 from assistant.spelling import LEAST_LETTERS, nearest
 from assistant.tools.calls import Call
@@ -134,9 +135,14 @@ def acts_on_it(tool: str, text: str) -> bool:
     return tool.startswith(("home.", "media.")) and bool(_IT.search(text)) and not _A_MATTER.search(text)
 
 
+ANY: Final = re.compile(
+    r"(?:eine?[nmr]?|man|ich) ", re.IGNORECASE
+)  # "wie lange dauert ein Flug": no timer of that name
+
+
 def forbids(text: str) -> bool:
     """Whether it says what is not to be done: no model shall choose a tool for that, as small ones do the thing."""
-    return _NOT.search(plain(text)) is not None
+    return _NOT.search(plain(text)) is not None or (is_german(text) and says_not(text))
 
 
 def forbidden(text: str) -> bool:
