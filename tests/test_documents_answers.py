@@ -9,6 +9,7 @@ import pytest
 
 from assistant.conversation import Conversation
 from assistant.documents import answering
+from assistant.documents.chunks import sentences
 from assistant.documents.library import Library
 from assistant.documents.search import search
 from assistant.documents.store import DocumentStore, open_documents
@@ -158,3 +159,37 @@ def test_later_the_model_sees_the_words_of_an_answer_and_no_citation_to_imitate(
     list(chat_turn(chat.ask("Write a greeting."), Turn(), chat, fake_model))
     seen = [m.content for m in fake_model.prompts[-1].messages if m.role == "assistant"]
     assert seen == ["1.5 bar\n\nKeep the pressure at 1.5 bar.", "The hose is behind the shed."]
+
+
+ROWS = (
+    "name: Samir Haddad; phone: 0176 5550; birthday: 1979-11-02\n"
+    "name: Ewa Kowalska; phone: 0176 9921; birthday: 1985-07-30\n"
+    "name: Holger Voss; phone: 04342 31; birthday: 1955-01-08\n"
+    "name: Lena Brandt; phone: 0151 7743; birthday: 1998-09-21"
+)
+
+
+def test_of_a_table_the_model_reads_the_row_that_is_asked_for() -> None:
+    row = "name: Ewa Kowalska; phone: 0176 9921; birthday: 1985-07-30"
+    assert answering.excerpt(ROWS, {"ewa": 2.0, "birthday": 1.0}) == row
+
+
+def test_the_row_of_somebody_else_is_no_answer(store: DocumentStore) -> None:
+    boiler = next(hit.chunk for hit in search(store, "boiler pressure", 3).hits if "1.5 bar" in hit.chunk.text)
+    letter, table = replace(boiler, text="Dr. Anna Feldmann, Dentist, Am Markt 3"), replace(boiler, text=ROWS)
+    assert answering.cited("0176 5550", "What is the dentist's phone number?", [letter, table]).answer == ""
+    assert answering.cited("0176 9921", "What is Ewa's phone number?", [letter, table]).answer == "0176 9921"
+    assert answering.cited("0176 9921", "What is the number of my cousin?", [letter, table]).answer == "0176 9921"
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("It has cellar room no. 12. The area is 74.", ["It has cellar room no. 12.", "The area is 74."]),
+        ("Invoice no. NL-2026-1. Pay it.", ["Invoice no. NL-2026-1.", "Pay it."]),
+        ("Dr. Anna is in. Mrs. Y came.", ["Dr. Anna is in.", "Mrs. Y came."]),
+        ("He said no. Then he left.", ["He said no.", "Then he left."]),
+    ],
+)
+def test_a_quoted_sentence_does_not_end_behind_a_short_form(text: str, read: list[str]) -> None:
+    assert sentences(text) == read

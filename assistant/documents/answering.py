@@ -46,6 +46,7 @@ _NAMES_DOCUMENTS: Final = re.compile(
     r"(?:all )?(?:my|our|the|these|those) (?:own )?(?:documents?|files?|pdfs?|papers|manuals?|books?|folders?))\b",
     re.IGNORECASE,
 )
+_ROW: Final = re.compile(r"[^:;\n]{1,60}: [^;\n]*(?:; [^:;\n]{1,60}: [^;\n]*)+$")  # of a table: "name: Ewa; city: Kiel"
 _DECLINES: Final = re.compile(
     r"not (?:in|mentioned|stated|specified|given|provided|contained|found|included|available|described|answered)\b"
     r"|(?:do|does|did) not (?:say|mention|state|specify|contain|provide|give|answer|include|tell)"
@@ -105,6 +106,8 @@ def excerpt(text: str, rarity: Mapping[str, float]) -> str:
     if len(read) <= 2 * N_AROUND + 1 or not rarity:
         return text
     best = max(range(len(read)), key=lambda at: word_share(read[at], rarity))
+    if _ROW.match(read[best]):
+        return read[best]  # its neighbours are other people and things: a small model took Samir's birthday for Ewa's
     first = min(max(0, best - N_AROUND), len(read) - 2 * N_AROUND - 1)
     return " ".join(read[first : first + 2 * N_AROUND + 1])
 
@@ -150,16 +153,23 @@ def cited(reply: str, question: str, passages: Sequence[Located]) -> Cited:
     if telling and len(telling & there) < _GROUNDED * len(telling):
         return Cited("")
     quote, chunk = _best_sentence(answer, question, passages)
-    if _is_of_another_matter(chunk, question, passages):
+    if _is_of_another_matter(quote, chunk, question, passages):
         return Cited("")
     return Cited(answer, quote, chunk.place)
 
 
-def _is_of_another_matter(chosen: Located, question: str, passages: Sequence[Located]) -> bool:
+def _is_of_another_matter(quote: str, chosen: Located, question: str, passages: Sequence[Located]) -> bool:
     """Whether the passage that an answer rests on has no word of the question, and a sentence of another has half of
     them or more: a small model answered "what pressure should the boiler have" with the rent."""
     asked = _telling(question)
-    if not asked or asked & _telling(chosen.text):
+    if not asked:
+        return False
+    if _ROW.match(quote):  # the name of a column says nothing about whose row it is
+        named = asked - _telling(" ".join(cell.partition(":")[0] for cell in quote.split(";")))
+        elsewhere = (_telling(chunk.text) for chunk in passages if chunk is not chosen)
+        values = _telling(" ".join(cell.partition(":")[2] for cell in quote.split(";")))
+        return not named & values and any(named & words for words in elsewhere)
+    if asked & _telling(chosen.text):
         return False
     others = (sentence for chunk in passages if chunk is not chosen for sentence in sentences(chunk.text))
     return any(len(asked & _telling(sentence)) >= QUOTED * len(asked) for sentence in others)

@@ -16,7 +16,10 @@ from assistant.text import safe
 
 TARGET_CHARS: Final = 900  # about 200 of the 256 tokens that the embedding model reads
 _OVERLAP_CHARS: Final = 200  # the longest sentence that is repeated
-_SENTENCE: Final = re.compile(r"(?<=[.!?。！？])[\"'”’)\]]*\s+|\n+|(?<=[。！？])")
+_SENTENCE: Final = re.compile(  # the points of "no. 12" and "Dr. Feldmann" end none
+    r"(?<=[.!?。！？])(?!(?<=\b[Nn][or]\.)\s+[A-Z\d-]*\d)(?!(?<=\b[DMS][rst]\.)\s)(?!(?<=\bMrs\.)\s)[\"'”’)\]]*\s+"
+    r"|\n+|(?<=[。！？])"
+)
 
 
 @dataclass(frozen=True, slots=True)
