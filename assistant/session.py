@@ -127,8 +127,16 @@ class Chat:
         if self.library is None or not question:
             return None
         if self.consulted is None:
-            self.consulted = self.library.consult(question)
+            self.consulted = self.library.consult(question, earlier=self._answered_before(reply))
         return self.consulted
+
+    def _answered_before(self, reply: Message) -> answering.Exchange | None:
+        """The question before that of `reply`, if the documents answered it."""
+        read = [m for m in self.seen() if m.id != reply.id]
+        said = read[-2] if len(read) > 2 else None
+        if said is None or not from_documents(said):
+            return None
+        return answering.Exchange(read[-3].content, said.content.partition("\n\n")[0])
 
     def of_own(self, question: str) -> Reply | None:
         """What is told of a matter of the user's own that only the user can know; None if the model may answer."""
@@ -266,7 +274,9 @@ def answer_from(consulted: Consultation, sampling: Sampling, turn: Turn, model: 
     greedy = replace(sampling, temperature=0.0, repeat_penalty=1.0, max_tokens=answering.MAX_ANSWER_TOKENS)
     while True:
         prompt = Prompt(
-            answering.messages(consulted.question, passages, consulted.result.rarity), greedy, conversation="documents"
+            answering.messages(consulted.question, passages, consulted.result.rarity, consulted.earlier),
+            greedy,
+            conversation="documents",
         )
         try:
             said = "".join(model.stream(prompt, turn))
@@ -275,7 +285,7 @@ def answer_from(consulted: Consultation, sampling: Sampling, turn: Turn, model: 
                 raise
             passages = passages[:-1]
             continue
-        return answering.cited(said, consulted.question, passages)
+        return answering.cited(said, consulted.asked, passages)
 
 
 def _written(writes: Sequence[tuple[str, str]], turn: Turn, chat: Chat, model: LanguageModel) -> Iterator[str]:

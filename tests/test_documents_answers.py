@@ -193,3 +193,26 @@ def test_the_row_of_somebody_else_is_no_answer(store: DocumentStore) -> None:
 )
 def test_a_quoted_sentence_does_not_end_behind_a_short_form(text: str, read: list[str]) -> None:
     assert sentences(text) == read
+
+
+def test_a_question_that_goes_on_from_an_answer_is_put_to_the_documents(
+    folder: Path, fake_model: ScriptedModel
+) -> None:
+    """ "And by whom?" went to the model alone, which made something up."""
+    (folder / "boiler.md").write_text("# Boiler\n\nIt was serviced on 9 September by Firma Thoms.\n")
+    fake_model.enqueue("9 September")
+    _, chat = chat_with(folder, fake_model, "When was the boiler serviced?")
+    fake_model.enqueue("Firma Thoms")
+    said = "".join(chat_turn(chat.ask("and by whom?"), Turn(), chat, fake_model))
+    assert said.startswith("Firma Thoms\n\n> It was serviced")
+    asked = [m.content for m in fake_model.prompts[-1].messages[-3:]]
+    assert asked[0].endswith("Question: When was the boiler serviced?")
+    assert asked[1:] == ["9 September", "Question: and by whom?"]
+
+
+def test_an_and_of_another_matter_is_the_models(folder: Path, fake_model: ScriptedModel) -> None:
+    fake_model.enqueue("1.5 bar")
+    _, chat = chat_with(folder, fake_model, "What pressure should the boiler have?")
+    fake_model.enqueue("Ottawa")
+    assert "".join(chat_turn(chat.ask("and the capital of Canada?"), Turn(), chat, fake_model)) == "Ottawa"
+    assert len(fake_model.prompts) == 2

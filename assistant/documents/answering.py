@@ -47,6 +47,7 @@ _NAMES_DOCUMENTS: Final = re.compile(
     re.IGNORECASE,
 )
 _ROW: Final = re.compile(r"[^:;\n]{1,60}: [^;\n]*(?:; [^:;\n]{1,60}: [^;\n]*)+$")  # of a table: "name: Ewa; city: Kiel"
+_FOLLOWS: Final = re.compile(r"(?:and|but|what about|how about)\b", re.IGNORECASE)
 _DECLINES: Final = re.compile(
     r"not (?:in|mentioned|stated|specified|given|provided|contained|found|included|available|described|answered)\b"
     r"|(?:do|does|did) not (?:say|mention|state|specify|contain|provide|give|answer|include|tell)"
@@ -112,7 +113,21 @@ def excerpt(text: str, rarity: Mapping[str, float]) -> str:
     return " ".join(read[first : first + 2 * N_AROUND + 1])
 
 
-def messages(question: str, passages: Sequence[Located], rarity: Mapping[str, float] | None = None) -> list[Message]:
+def follows(question: str, earlier: Exchange, result: Result) -> bool:
+    """Whether it goes on from the answer before: "and by when?"; one with words of its own only where they stand in a
+    passage that was found for both."""
+    if not _FOLLOWS.match(question.strip()):
+        return False
+    own = _telling(question) - _telling(earlier.question)
+    return not own or any(own & _telling(hit.chunk.text) for hit in result.hits[:N_PASSAGES])
+
+
+def messages(
+    question: str,
+    passages: Sequence[Located],
+    rarity: Mapping[str, float] | None = None,
+    earlier: Exchange | None = None,
+) -> list[Message]:
     """What the model reads: of each passage the sentences around the nearest one, if `rarity` tells which that is."""
     read = [f"[{n}] {chunk.place}\n{excerpt(chunk.text, rarity or {})}" for n, chunk in enumerate(passages, 1)]
     shown = "\n\n".join(read)
@@ -120,7 +135,19 @@ def messages(question: str, passages: Sequence[Located], rarity: Mapping[str, fl
     for n, (passage, asked, answer) in enumerate(_EXAMPLES):
         head.append(Message(Role.USER, f"{passage}\n\nQuestion: {asked}", id=f"example {n}"))
         head.append(Message(Role.ASSISTANT, answer, id=f"example answer {n}"))
+    if earlier is not None:
+        head.append(Message(Role.USER, f"{shown}\n\nQuestion: {earlier.question}", id="earlier"))
+        head.append(Message(Role.ASSISTANT, earlier.answer, id="earlier answer"))
+        return [*head, Message(Role.USER, f"Question: {question}")]
     return [*head, Message(Role.USER, f"{shown}\n\nQuestion: {question}")]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question that the documents answered just before, and the first words of what was said."""
+
+    question: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)

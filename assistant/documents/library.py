@@ -41,6 +41,12 @@ class Consultation:
     contains: bool
     about: float
     ms: float
+    earlier: answering.Exchange | None = None  # what a follow-up goes on from
+
+    @property
+    def asked(self) -> str:
+        """The whole question: that of a follow-up is in the words before as well."""
+        return f"{self.earlier.question} {self.question}" if self.earlier else self.question
 
     @property
     def tentative(self) -> bool:
@@ -104,14 +110,21 @@ class Library:
         except AssistantError:
             return search(self.store, question, limit)
 
-    def consult(self, question: str, explicit: bool | None = None) -> Consultation | None:
+    def consult(
+        self, question: str, explicit: bool | None = None, earlier: answering.Exchange | None = None
+    ) -> Consultation | None:
         """Look a question up. None if it does not name the documents and is not about them either.
 
-        `explicit`: as if it named the documents. Raises HistoryError.
+        `explicit`: as if it named the documents; `earlier`: what they answered just before. Raises HistoryError.
         """
         if not question.strip() or self.is_empty():
             return None
         started_s = time.perf_counter()
+        if earlier is not None:
+            result = self.search(f"{earlier.question} {question}")
+            if answering.follows(question, earlier, result):
+                ms = (time.perf_counter() - started_s) * 1000
+                return Consultation(question, result, True, answering.ENOUGH, ms, earlier)
         named = answering.names_documents(question) if explicit is None else explicit
         result = self.search(question)
         about = 1.0 if named else answering.is_about(question, result)
