@@ -20,6 +20,7 @@ from quantize.recipe import Recipe, Step, read_recipe
 STAGE_COMMANDS = {
     "prune": "drop layers, heads or FFN channels by a criterion",
     "prune-vocabulary": "keep the tokens that given texts need",
+    "equalise": "scale columns, exactly, so that rounding loses less",
     "packs": "make training text with a local teacher",
     "distil": "heal a model against its teacher",
     "compensate": "round with error feedback",

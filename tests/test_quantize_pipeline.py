@@ -42,6 +42,7 @@ STAGES = [
     Step("convert", "reference", {"float_type": "F32"}),
     Step("packs", "", {"conversations": 4, "articles": 4, "documentation_characters": 6000, "width": 4}),
     Step("calibrate", "", {"n_samples": 2, "length": 64}),
+    Step("equalise", "", {"grid": "Q4_0"}),
     Step("compensate", "", {"n_samples": 4, "length": 64}),
     Step("qad", "", {"start": "compensate", **TRAINING}),
     Step("quantise", "stock", {"file_type": "Q4_0", "statistics": "calibrate"}),

@@ -9,13 +9,14 @@ from quantize.stages.report import Card, Evaluate
 from quantize.stages.study import Study
 from quantize.stages.tools import Adapt, Teach, Threshold
 from quantize.stages.training import Compensate, Distil, Qad
-from quantize.stages.weights import Convert, ExportOnnx, Plan, Prune, PruneVocabulary, Quantise
+from quantize.stages.weights import Convert, Equalise, ExportOnnx, Plan, Prune, PruneVocabulary, Quantise
 
 STAGES: dict[str, type[Stage]] = {
     "convert": Convert,
     "packs": Packs,
     "calibrate": Calibrate,
     "prune": Prune,
+    "equalise": Equalise,
     "prune-vocabulary": PruneVocabulary,
     "distil": Distil,
     "compensate": Compensate,

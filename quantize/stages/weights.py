@@ -8,8 +8,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from assistant.errors import UsageError
 from quantize import plan as planning
 from quantize import pruning
+from quantize.equalise import equalise
 from quantize.gguf_io import metadata, open_gguf, summarise
 from quantize.grids import GRIDS
 from quantize.llama_quantise import Options, llama_quantise
@@ -85,6 +87,33 @@ class Prune(Stage, frozen=True):
             pruning.prune_layers(model, pruning.lowest_layers(scores, self.layers))
         place.report(f"pruned: {done}")
         (place.folder / "pruned.json").write_bytes(msgspec.json.encode(done))
+        write_float(model, place.model(self.model), place.folder / "model.gguf")
+
+
+class Equalise(Stage, frozen=True):
+    """Scale columns, exactly, so that rounding to `grid` loses less (equalise.py): model.gguf in float32.
+
+    Statistics of what comes out are its own: `calibrate` it again before it is rounded by them.
+    """
+
+    grid: str = "Q4_0"
+    model: str = "source"
+    statistics: str = "calibrate"
+
+    def inputs(self) -> list[str]:
+        return [self.model, self.statistics]
+
+    def memory_bytes(self, place: Place) -> int:
+        return 2 * float32_bytes(place.model(self.model))
+
+    def run(self, place: Place) -> None:
+        if self.grid not in GRIDS:
+            raise UsageError(f"there is no grid {self.grid!r}; there are {', '.join(GRIDS)}")
+        model = load_source(place.model(self.model))
+        found = Statistics.load(place.result(self.statistics, "statistics.safetensors"))
+        left = equalise(model, found, GRIDS[self.grid], lambda done, total: place.report(f"block {done}/{total}"))
+        place.report(f"weighted rounding error left: {np.mean(list(left.values())):.0%} of what it was, on average")
+        (place.folder / "equalised.json").write_bytes(msgspec.json.encode(left))
         write_float(model, place.model(self.model), place.folder / "model.gguf")
 
 
