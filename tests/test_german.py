@@ -45,6 +45,13 @@ def test_a_timer_is_changed_prolonged_asked_about_and_cancelled_in_german(bench:
     ]
 
 
+def test_a_length_of_several_parts_is_one_length(bench: Bench) -> None:
+    assert bench.say("starte einen Timer namens Tee für 4 Minuten und 20 Sekunden").endswith(
+        "4 Minuten 20 Sekunden gestellt."
+    )
+    assert bench.decide("nehme Seife auf die Liste Bad").calls[0].arguments == {"item": "Seife", "name": "Bad"}
+
+
 def test_an_alarm_is_moved_and_the_one_named_is_cancelled(bench: Bench) -> None:
     bench.say("weck mich um fünf")
     bench.say("weck mich um 6 Uhr 15")

@@ -27,7 +27,7 @@ _LIST: Final = (
     r"(?:(?:der|die|den|das|meiner?|meinen|unserer?|unseren) )?"
     r"(?P<list>[\wäöüß-]*(?:liste|zettel)(?: (?!hinzu|vor|an|ab|aus|und|ist|sind|steht|setzen|schreiben)\w+)?)"
 )
-_PUT_ON: Final = r"(?:setze?|schreibe?|packe?|tue?|nimm|füge?|lege?)"
+_PUT_ON: Final = r"(?:setze?|schreibe?|packe?|tue?|nimm|nehme?|füge?|lege?)"
 _PLACES: Final = {"tokio": "tokyo", "peking": "beijing", "rom": "rome", "wien": "vienna", "moskau": "moscow",
                   "prag": "prague", "warschau": "warsaw", "lissabon": "lisbon", "athen": "athens", "kairo": "cairo",
                   "neu-delhi": "new delhi", "kapstadt": "cape town", "brüssel": "brussels", "mailand": "milan",
