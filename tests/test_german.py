@@ -52,6 +52,13 @@ def test_a_length_of_several_parts_is_one_length(bench: Bench) -> None:
     assert bench.decide("nehme Seife auf die Liste Bad").calls[0].arguments == {"item": "Seife", "name": "Bad"}
 
 
+def test_what_is_put_off_waits_and_a_lock_is_only_reminded_of(bench: Bench) -> None:
+    assert bench.say("schalte um 21 Uhr die Stehlampe ein") == "In 9 Stunden: schalte die Stehlampe ein."
+    assert bench.state("light.floor_lamp") == "off"
+    assert "geschieht darum nicht von selbst" in bench.say("schließ in einer Stunde die Haustür auf")
+    assert bench.state("lock.front_door") == "locked"
+
+
 def test_an_alarm_is_moved_and_the_one_named_is_cancelled(bench: Bench) -> None:
     bench.say("weck mich um fünf")
     bench.say("weck mich um 6 Uhr 15")
@@ -86,6 +93,9 @@ def test_a_list_of_ones_own_is_made_filled_and_asked_about(bench: Bench) -> None
         ("stell einen Timer auf drei, nein, vier Minuten", ["timer.start"]),
         ("könntest du mich bitte um acht wecken?", ["alarm.set"]),
         ("kannst du das Licht im Flur ausmachen", ["home.turn_off"]),
+        ("weck mich um 5 und schließ die Haustür ab", ["alarm.set", "home.turn_on"]),
+        ("schalte um 21 Uhr die Stehlampe ein", ["timer.start"]),
+        ("mach das Licht im Flur in zwanzig Minuten aus", ["timer.start"]),
         ("Timer auf 6 Minuten und die Stehlampe an", ["timer.start", "home.turn_on"]),
         ("erinnere uns am Samstag um 16 Uhr an die Party", ["reminder.set"]),
         ("überweise 20 Euro an Lisa", ["system.needs_network"]),

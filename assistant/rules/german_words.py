@@ -225,6 +225,21 @@ _GERMAN: Final = frozenset(
 )
 
 
+_PUT_OFF: Final = re.compile(
+    r"(?P<verb>mache?|schalte?|stelle?|drehe?|fahre?|öffne|schließe?|dimme?)(?P<before> .+?)??"
+    r" (?P<when>um \w+(?:[:.]\d\d)?(?: uhr(?: \d{1,2})?)?|in \w+ (?:halben stunde|sekunden|minuten?|stunden?))"
+    r"(?P<after> .+)",
+    re.IGNORECASE,
+)
+
+
+def put_off(words: str) -> str | None:
+    """ "mach um 22 Uhr das Licht aus" as "mach das Licht aus at 22:00"; None for what is not put off."""
+    match = _PUT_OFF.fullmatch(words)
+    moment = when(match["when"]) if match else None
+    return f"{match['verb']}{match['before'] or ''}{match['after']} {moment}" if match and moment else None
+
+
 _ENGLISH_TOO: Final = frozenset({"die", "hat", "den", "des", "ruf", "mit", "her", "am"})
 
 

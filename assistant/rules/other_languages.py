@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from assistant.rules.german import GERMAN, Put
-from assistant.rules.german_words import as_meant_in_german, plainly, says_not, when
+from assistant.rules.german_words import as_meant_in_german, plainly, put_off, says_not, when
 
 _DIGITS: Final = {d: str(n) for n, d in enumerate("零一二三四五六七八九十")} | {"两": "2"}
 _UNITS: Final = {
@@ -89,6 +89,8 @@ def by_parts(text: str, languages: Sequence[str]) -> Iterator[str]:
     if meant := as_meant_in_german(text):
         yield in_english(meant, languages) or meant
     words = plainly(text.strip(" .!?"))
+    if later := put_off(words):
+        yield later
     parts = [part for part in re.split(r",? und (?:dann |danach |auch )?|,? dann |; ", words) if part.strip()]
     apart = len(parts) > 1 and not any(map(when, parts)) and not says_not(words)  # "5 Minuten und 30 Sekunden" is one
     english = [in_english(part, languages) for part in parts] if apart else []

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from assistant.quantities import Found, find
 from assistant.quantities.asked import length
+from assistant.rules.german_beyond import is_german_command
 from assistant.rules.table import plain, ruled
 from assistant.tools.calls import Call
 from assistant.tools.unattended import FOR_A_WHILE
@@ -97,8 +98,8 @@ def joined(
         whole = f"{held} and {part}" if held else part
         last = calls[-1] if calls else None
         whole = named_kind(whole, last)
-        found = one(whole)
-        if found and opening and found[0].tool == "home.turn_on" and not _SWITCHES.search(whole):
+        found, command = one(whole), is_german_command(whole)  # which has a verb of its own
+        if found and opening and found[0].tool == "home.turn_on" and not _SWITCHES.search(whole) and not command:
             # "the lamp" alone turns it on; behind "turn off the heater and" it does not
             found = _borrowing(whole, opening, one)
         elif found:
