@@ -10,6 +10,7 @@ from assistant.engines import LanguageModel
 from assistant.errors import ModelMissingError
 from assistant.history import ephemeral_history
 from assistant.tui.parts import Notice, Reasoning
+from assistant.tui.prompt import PromptArea
 from assistant.tui.reply import Branches
 from assistant.tui.stall import measure
 from assistant.tui.transcript import WINDOW
@@ -250,6 +251,18 @@ def test_every_size_down_to_one_cell_is_survived_while_streaming() -> None:
         assert chat.last.message.state is State.COMPLETE
 
     run(services(model), story)
+
+
+def test_a_long_question_in_a_low_terminal_leaves_the_status_and_the_cursor_in_sight() -> None:
+    async def story(chat: Chat) -> None:
+        area = chat.screen.query_one(PromptArea)
+        area.insert("\n".join(f"line {n} of a log that was pasted" for n in range(200)))
+        await chat.pilot.resize_terminal(40, 10)
+        await chat.until(lambda: chat.screen.query_one("#status").region.bottom == 10)
+        assert area.region.bottom <= 9
+        await chat.until(lambda: area.cursor_screen_offset in area.region)
+
+    run(services(scripted()), story)
 
 
 def test_the_view_stays_where_the_user_scrolled_to() -> None:

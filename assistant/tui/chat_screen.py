@@ -44,6 +44,8 @@ from assistant.tui.voice_bar import VoiceBar
 class ChatScreen(Screen[None]):
     """See the head of the file."""
 
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (16, "-high")]  # noqa: RUF012 - as Textual declares it
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "stop"),
         Binding("ctrl+n", "give('new')", "new"),

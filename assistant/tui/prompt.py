@@ -69,6 +69,10 @@ class PromptArea(TextArea):
         self._draft = ""
         self.overlay_open = False
 
+    def on_resize(self) -> None:
+        """The lines are wrapped anew: what was being written would be out of sight."""
+        self.call_after_refresh(self.scroll_cursor_visible)
+
     def render_line(self, y: int) -> Strip:
         """Textual 8.2.8 fails on a placeholder in a terminal too narrow for one cell of it."""
         return super().render_line(y) if self.content_size.width > 1 else Strip.blank(max(0, self.size.width))
