@@ -64,6 +64,8 @@ class Privacy:
 
     def run(self, options: Options) -> Outcome:
         """Raises CannotObserve, ModelMissingError, UsageError."""
+        if not options.wants(self.name):
+            raise UsageError("privacy is measured whole or not at all: its one part is named privacy")
         prefix = tools()
         if options.model not in catalogue():
             raise UsageError(f"{options.model}: the privacy eval takes a model of `assistant models list` by its name")

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import assistant.documents
+import assistant.session
 from assistant.build import open_embedder
 from assistant.config import Settings
 from assistant.documents import indexing
@@ -148,7 +149,8 @@ def paragraphs(data: Path) -> Iterator[Paragraphs]:
 def key_of(part: str, model_sha256: str) -> str:
     """What the kept replies of a part depend on besides the question."""
     ours = Path(assistant.documents.__file__).parent
-    return f"{part} {model_sha256[:16]} {code_digest([*ours.glob('*.py'), Path(__file__)])}"
+    code = code_digest([*ours.glob("*.py"), Path(assistant.session.__file__), Path(__file__)])
+    return f"{part} {model_sha256[:16]} {code}"
 
 
 def normal(text: str) -> str:
