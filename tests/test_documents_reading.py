@@ -14,6 +14,7 @@ import pytest
 
 import document_files as files
 from assistant.documents.parsers import Passage
+from assistant.documents.parsers.pdf import paragraphs
 from assistant.documents.reading import read
 from assistant.errors import DocumentError
 from assistant.privacy import sandbox
@@ -116,6 +117,20 @@ def test_pdf_pages_and_bookmarks(tmp_path: Path) -> None:
 
 
 # -- what cannot be read says why --------------------------------------------------------------------------------------
+
+
+def test_lines_of_a_pdf_are_joined_where_they_go_on() -> None:
+    letter = (
+        "Heating Oil Ltd.\nHarbour Road 7\n\nInvoice no. 2291\nDate: 3 March 2026\nTotal: 1,204.50 EUR\n\n"
+        "We thank you for your order of the second of March and deliver as agreed, at the lat-\nest on Friday. Please "
+        "pay within fourteen days of the date of this invoice, quoting its\nnumber.\nWith kind regards"
+    )
+    assert paragraphs(letter) == [
+        "Heating Oil Ltd.\nHarbour Road 7",
+        "Invoice no. 2291\nDate: 3 March 2026\nTotal: 1,204.50 EUR",
+        "We thank you for your order of the second of March and deliver as agreed, at the latest on Friday. Please pay "
+        "within fourteen days of the date of this invoice, quoting its number.\nWith kind regards",
+    ]
 
 
 def test_a_pdf_with_a_password(tmp_path: Path) -> None:

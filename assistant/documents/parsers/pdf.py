@@ -13,6 +13,8 @@ from assistant.documents.parsers import Passage, Unreadable
 _MAX_PAGES: Final = 10_000
 _MAX_BOOKMARKS: Final = 5_000
 _MAX_DEPTH: Final = 12
+_FULL: Final = 0.7  # of the longest line of its page
+_FULL_LEAST: Final = 40  # characters
 
 
 def pdf(file: BinaryIO) -> Iterator[Passage]:
@@ -38,7 +40,7 @@ def pdf(file: BinaryIO) -> Iterator[Passage]:
             words = reader.pages[number].extract_text()
         except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError):
             continue  # a damaged page; the others may be sound
-        for paragraph in _paragraphs(words):
+        for paragraph in paragraphs(words):
             found = True
             yield Passage(paragraph, number + 1, heading)
     if not found:
@@ -47,11 +49,22 @@ def pdf(file: BinaryIO) -> Iterator[Passage]:
         )
 
 
-def _paragraphs(words: str) -> list[str]:
-    """Lines joined again, hyphens at their ends included; blank lines and indents end a paragraph."""
+def paragraphs(words: str) -> list[str]:
+    """Blank lines end a paragraph. A line goes on in the next one where it is full, or that one begins with a small
+    letter; else it stands alone, as in the head of a letter or in an invoice. Hyphens at the ends of lines are gone.
+    """
     words = re.sub(r"(\w)-\n(?=[a-zà-ÿ])", r"\1", words.replace("\r", "\n"))
-    parts = re.split(r"\n\s*\n", words)
-    return [joined for part in parts if (joined := " ".join(part.split()))]
+    full = max(_FULL * max(map(len, words.split("\n"))), _FULL_LEAST)
+    found = []
+    for part in re.split(r"\n\s*\n", words):
+        joined = ""
+        n_before = 0  # characters of the line before
+        for line in filter(None, (" ".join(line.split()) for line in part.split("\n"))):
+            between = " " if n_before >= full or line[0].islower() else "\n"
+            joined, n_before = f"{joined}{between if joined else ''}{line}", len(line)
+        if joined:
+            found.append(joined)
+    return found
 
 
 def _bookmarks(reader: Any) -> dict[int, str]:
