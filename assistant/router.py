@@ -20,11 +20,12 @@ from typing import Final
 
 from assistant.engines import LanguageModel
 from assistant.errors import AssistantError
+from assistant.home.kinds import kind_of
 from assistant.home.model import key
 from assistant.home.sentences import MAX_CHARS, sentences_for
 from assistant.rules.beside import ANSWER, with_words
 from assistant.rules.corrections import as_meant
-from assistant.rules.device_words import as_meant_here, is_here, of_garage
+from assistant.rules.device_words import as_meant_here, is_here, of_garage, stands
 from assistant.rules.devices_meant import on_devices
 from assistant.rules.follow_up import INSTEAD, IT, WHERE, answer_to_question, follow_up, is_question
 from assistant.rules.german_words import forbids_in_german
@@ -221,18 +222,22 @@ class Router:
         guessed = whole and whole[0].confidence < KNOWN and AND.search(text)  # "lights off, TV on" names no device
         if whole and not guessed and not took_too_much(whole[0]) and not self._leaves_out(whole[0], text, area):
             return [[call] for call in whole]
-        several = joined(text, lambda part: self._now_or_later(part, area), self._behind(area))
+        several = joined(text, lambda part: self._now_or_later(part, area), self._behind(area), self._stands)
         return ([several] if several else []) + [[call] for call in whole]
 
     def _each(self, text: str, area: str) -> list[Call]:
         """The call of a text, or the calls of its parts."""
         one = self._part(text, area)[:1]
-        return one or joined(text, lambda part: self._part(part, area), self._behind(area)) or []
+        return one or joined(text, lambda part: self._part(part, area), self._behind(area), self._stands) or []
 
     def _part(self, text: str, area: str) -> list[Call]:
         """Meanings of a part of a request; what it says of devices must be said there: "everything in the kitchen"."""
         on_devices = self._on_devices(None, text, area)
-        said = on_devices and (on_devices.tool.startswith("media.") or on_devices.arguments.keys() & set(WHERE))
+        said = on_devices and (
+            on_devices.tool.startswith("media.")
+            or on_devices.arguments.keys() & set(WHERE)
+            or kind_of(key(plain(text).split()[-1]))  # "dim the lights"
+        )
         return [on_devices] if on_devices and said else self._one(text, area)
 
     def _now_or_later(self, part: str, area: str) -> list[Call]:
@@ -244,6 +249,9 @@ class Router:
 
     def _behind(self, area: str) -> Callable[[Call | None, str], list[Call]]:
         return lambda last, part: self._after(last, part, area)
+
+    def _stands(self, call: Call) -> bool:
+        return stands(call, self.surroundings)
 
     def _attended(self, call: Call, area: str) -> Call:
         """What is put off and needs a confirmation is marked: it becomes a reminder."""

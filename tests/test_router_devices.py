@@ -30,6 +30,36 @@ def two_doors() -> Bench:
 
 
 @pytest.mark.parametrize(
+    ("text", "on"),
+    [
+        ("turn on the hallway light and the fan", ("light.hallway", "fan.living_room")),  # the only fan is elsewhere
+        ("turn on the bedroom light and the tv", ("light.bedroom", "media_player.tv")),
+        ("turn on the kitchen light and the living room fan", ("light.kitchen", "fan.living_room")),
+        ("turn on the kitchen light and the coffee machine", ("light.kitchen", "switch.coffee")),
+    ],
+)
+def test_the_room_of_the_first_device_is_not_that_of_the_second(bench: Bench, text: str, on: tuple[str, ...]) -> None:
+    assert "There is no" not in bench.say(text)
+    entities = {e.id: e for e in bench.surroundings.home().entities}
+    assert [entities[device].state for device in on] == ["on", "on"]
+
+
+def test_a_part_with_a_verb_of_its_own_is_no_title(bench: Bench) -> None:
+    decision = bench.decide("play some jazz in the office and dim the lights")
+    assert [call.tool for call in decision.calls] == ["media.play", "home.step"]
+    assert "dim" not in str(decision.calls[0].arguments)
+
+
+def test_whether_all_lights_are_off(bench: Bench) -> None:
+    assert bench.say("are the lights off") == "Yes."
+    bench.say("turn on the floor lamp")
+    assert bench.say("are the lights off").startswith("No, Floor Lamp")
+    assert bench.say("is the front door locked and are the lights off").startswith(
+        "Yes, Front Door: locked.\nNo, Floor"
+    )
+
+
+@pytest.mark.parametrize(
     ("text", "tools"),
     [
         ("turn on everything in the kitchen and set a timer for 3 minutes called eggs", "home.turn_on + timer.start"),

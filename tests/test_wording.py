@@ -157,7 +157,7 @@ def test_what_is_forbidden_is_not_done_by_the_rules_nor_by_a_model(bench: Bench,
     "text",
     ["don't worry about the lights", "never open attachments from strangers, is that good advice?",
      "turn on the desk lamp but don't turn on the floor lamp",
-     "mach das Licht nicht aus", "n'allume pas la lampe, ne bouge pas", "不要关灯"],
+     "n'allume pas la lampe, ne bouge pas", "不要关灯"],
 )  # fmt: skip
 def test_no_model_chooses_where_something_is_not_to_be_done(bench: Bench, text: str) -> None:
     assert bench.router.decide(text, Eager()).handled_by == MODEL

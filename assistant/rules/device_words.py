@@ -115,3 +115,9 @@ def room_of(words: str, surroundings: Surroundings) -> dict[str, Any]:
         return {"area": area.name}
     floor = home.floor_named(words)
     return {"floor": floor.name} if floor else {}
+
+
+def stands(call: Call, surroundings: Surroundings) -> bool:
+    """Whether a device that is named stands in the room that is named with it; of other calls nothing is said."""
+    named = {k: v for k, v in call.arguments.items() if k in ("name", "area", "floor")}
+    return "name" not in named or len(named) == 1 or bool(targets(surroundings.home(), "", named))

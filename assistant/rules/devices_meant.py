@@ -66,7 +66,7 @@ def on_devices(last: Call | None, text: str, surroundings: Surroundings, one: On
         return _level(levelled["what"], levelled["n"] or "", levelled["word"] or "", surroundings, one)
     if whole:
         return _whole(whole["way"] or whole["way2"], whole["all"] or whole["all2"], whole["where"] or "", surroundings)
-    if state and not (read and read[0].tool == "home.state"):
+    if state and not (read and read[0].tool == "home.state" and _is_of_here(read[0], surroundings)):
         return _state(state["what"], state["state"].casefold(), surroundings, one)
     return _step(asked, last, surroundings, one, area) if asked else None
 
@@ -147,6 +147,12 @@ _STATE_THERE: Final = re.compile(
 )
 
 
+def _is_of_here(call: Call, surroundings: Surroundings) -> bool:
+    """Not "are the lights off", read as being about a device named "lights"."""
+    name = str(call.arguments.get("name", ""))
+    return not kind_of(key(name)) or bool(device_of(name, surroundings))
+
+
 def _state(what: str, state: str, surroundings: Surroundings, one: One) -> Call | None:
     """ "is the TV on", "did I leave the garage open"."""
     state = {"shut": "closed", "running": "on"}.get(state, state)
@@ -155,10 +161,11 @@ def _state(what: str, state: str, surroundings: Surroundings, one: One) -> Call 
     if not where:
         found = where_of(what, one)
         where = found if "name" not in found or device_of(found["name"], surroundings) else {}
+    every = "any" if state in ("open", "on", "unlocked", "playing") else "all"
     if where and targets(surroundings.home(), "HassGetState", where):
-        return Call("home.state", {**where, "state": state, "response": "any"}, source="rules")
+        of_one = "name" in where
+        return Call("home.state", {**where, "state": state, "response": "any" if of_one else every}, source="rules")
     if kind := kind_of(key(what)):
-        every = "any" if state in ("open", "on", "unlocked", "playing") else "all"
         return Call("home.state", {**kind, "state": state, "response": every}, source="rules")
     return None
 

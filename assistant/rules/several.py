@@ -80,13 +80,17 @@ def _on_days(words: str, now: datetime) -> list[Call]:
 
 
 def joined(
-    text: str, one: Callable[[str], list[Call]], after: Callable[[Call | None, str], list[Call]] = lambda last, part: []
+    text: str,
+    one: Callable[[str], list[Call]],
+    after: Callable[[Call | None, str], list[Call]] = lambda last, part: [],
+    stands: Callable[[Call], bool] = lambda call: True,
 ) -> list[Call] | None:
     """Several requests in one, if every part of it is one; `one` finds the meanings of a part, `after` those it has
     behind the call before it ("set a timer and call it pasta").
 
-    A part may borrow the verb of the first, and "a new one" is of the kind of the call before it. What is no request
-    alone is tried with the part behind it ("add milk", "eggs to the list").
+    A part may borrow the verb of the first, and its room too, if what it names `stands` there ("the kitchen light and
+    the fan" of the living room); "a new one" is of the kind of the call before it. What is no request alone is tried
+    with the part behind it ("add milk", "eggs to the list").
     """
     parts = [p for p in AND.split(text) if p.strip()]
     if not 1 < len(parts) <= MAX_ACTIONS:
@@ -101,11 +105,11 @@ def joined(
         found, command = one(whole), is_german_command(whole)  # which has a verb of its own
         if found and opening and found[0].tool == "home.turn_on" and not _SWITCHES.search(whole) and not command:
             # "the lamp" alone turns it on; behind "turn off the heater and" it does not
-            found = _borrowing(whole, opening, one)
+            found = _borrowing(whole, opening, one, stands)
         elif found:
             opening = plain(whole).split()
         else:
-            found = after(last, whole) or _borrowing(whole, opening, one)
+            found = after(last, whole) or _borrowing(whole, opening, one, stands)
             opening = opening or plain(whole).split()
         if not found:
             if number == len(parts) - 1:
@@ -156,9 +160,13 @@ def named_kind(part: str, last: Call | None) -> str:
     return _ONE.sub(f"{'an' if kind == 'alarm' else 'a'} {kind}", part, count=1)
 
 
-def _borrowing(part: str, opening: list[str], one: Callable[[str], list[Call]]) -> list[Call]:
+def _borrowing(
+    part: str, opening: list[str], one: Callable[[str], list[Call]], stands: Callable[[Call], bool]
+) -> list[Call]:
     """The meanings of a part behind the first words of the request."""
     found: list[Call] = []
+    if _VERB.match(part):  # its own: "play some jazz and dim the lights" is no song of that name
+        return []
     reminds = opening[:2] == ["remind", "me"]
     guessed: list[Call] = []  # the verb and its object together may look like the name of a device
     least = 2 if opening[:1] in (["turn"], ["switch"]) else 1  # "turn" alone is "turn on"
@@ -166,7 +174,7 @@ def _borrowing(part: str, opening: list[str], one: Callable[[str], list[Call]]) 
     for n in lengths:
         if found:
             break
-        found = one(" ".join([*opening[:n], part]))
+        found = [call for call in one(" ".join([*opening[:n], part])) if stands(call)]
         if found and (found[0].confidence < KNOWN or (guessed and guessed[0].tool != found[0].tool)):
             guessed, found = guessed or found, []
     return found or guessed
