@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pytest
 
 from assistant.audio.messages import Change, Playback
 from assistant.audio.speaker import Speaker, heard_text
@@ -47,6 +48,18 @@ def test_a_cancelled_turn_frees_the_speaker() -> None:
         yield sound("Four five.", 2)
 
     assert speaker.play(sounds(), turn) == "" and not speaker.playing
+
+
+def test_an_error_among_the_sounds_frees_the_speaker() -> None:
+    speaker = Speaker(ScriptedAudio(".", ScriptedEars({})))
+
+    def sounds() -> Iterator[Sound]:
+        yield sound("One two three. ", 3)
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        speaker.play(sounds(), Turn())
+    assert not speaker.playing
 
 
 def test_nothing_heard_of_nothing() -> None:

@@ -10,56 +10,22 @@ import pytest
 from assistant.audio import FRAME
 from assistant.audio.messages import DeviceBack, DeviceLost, Event, Frame
 from assistant.audio.utterances import Ended
-from assistant.conversation import Conversation, Message, State
+from assistant.conversation import State
 from assistant.engines import Prompt
 from assistant.engines.hearing import Transcript
 from assistant.errors import EngineCrashed
-from assistant.history import ephemeral_history
 from assistant.router import Router
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.tools.opening import surroundings_for
 from assistant.turn import Turn
 from assistant.voice import report as voice_report
 from assistant.voice.attention import Mode
-from assistant.voice.events import Answering, Caption, Notice, Phase, PhaseChanged, TurnReport, VoiceEvent
+from assistant.voice.events import Answering, Caption, Notice, Phase, PhaseChanged
 from assistant.voice.loop import NOT_CAUGHT, VoiceLoop
 from assistant.voice.understanding import Engines, Manner
-from fakes import ScriptedModel
-from voice_fakes import WORD, ScriptedAudio, ScriptedEars, ScriptedVoice, audio
+from voice_fakes import WORD, Talk, audio
 
 REPLY = "It is twelve o'clock in the city. "
-
-
-class Talk:
-    """One conversation over a scripted device."""
-
-    def __init__(self, line: str, texts: dict[int, str], **ears: frozenset[int]) -> None:
-        self.history = ephemeral_history()
-        self.chat = Chat(Conversation(system="Be brief."), self.history)
-        self.model = ScriptedModel()
-        self.ears = ScriptedEars(texts, **ears)
-        self.voice = ScriptedVoice()
-        self.device = ScriptedAudio(line, self.ears)
-        engines = Engines(self.model, self.ears, self.voice, self.ears)
-        self.loop = VoiceLoop(self.chat, engines, self.device)
-        self.events: list[VoiceEvent] = []
-
-    def run(self) -> list[TurnReport]:
-        """The scripted model first answers the rehearsal."""
-        self.model._replies.appendleft(["x"])
-        self.events = list(self.loop.run())
-        return [event for event in self.events if isinstance(event, TurnReport)]
-
-    @property
-    def asked(self) -> list[list[Message]]:
-        """The prompts that were answered: without the rehearsal before the first turn."""
-        return [list(p.messages) for p in self.model.prompts if p.messages[-1].content != "…"]
-
-    @property
-    def transcript(self) -> list[tuple[str, str]]:
-        """What the history holds, role and text."""
-        kept = self.history.load(self.chat.conversation.id)
-        return [(str(m.role), m.content) for m in kept]
 
 
 def test_a_question_is_heard_answered_and_remembered() -> None:

@@ -14,9 +14,16 @@ from assistant.audio.core import Core
 from assistant.audio.echo import BLOCK
 from assistant.audio.messages import Event
 from assistant.audio.playback import PlaybackBuffer
+from assistant.conversation import Conversation, Message
 from assistant.engines.hearing import Pcm, Sound, Transcript
+from assistant.history import ephemeral_history
+from assistant.session import Chat
 from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
+from assistant.voice.events import TurnReport, VoiceEvent
+from assistant.voice.loop import VoiceLoop
+from assistant.voice.understanding import Engines
+from fakes import ScriptedModel
 
 RATE_HZ = 16_000
 WORD = 1600  # samples that each word takes
@@ -132,3 +139,35 @@ class ScriptedAudio:
         samples = np.concatenate(self.output)
         frames = samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME)
         return "".join("#" if np.abs(frame.astype(int)).max() > 400 else "." for frame in frames)
+
+
+class Talk:
+    """One conversation over a scripted device."""
+
+    def __init__(self, line: str, texts: dict[int, str], **ears: frozenset[int]) -> None:
+        self.history = ephemeral_history()
+        self.chat = Chat(Conversation(system="Be brief."), self.history)
+        self.model = ScriptedModel()
+        self.ears = ScriptedEars(texts, **ears)
+        self.voice = ScriptedVoice()
+        self.device = ScriptedAudio(line, self.ears)
+        engines = Engines(self.model, self.ears, self.voice, self.ears)
+        self.loop = VoiceLoop(self.chat, engines, self.device)
+        self.events: list[VoiceEvent] = []
+
+    def run(self) -> list[TurnReport]:
+        """The scripted model first answers the rehearsal."""
+        self.model._replies.appendleft(["x"])
+        self.events = list(self.loop.run())
+        return [event for event in self.events if isinstance(event, TurnReport)]
+
+    @property
+    def asked(self) -> list[list[Message]]:
+        """The prompts that were answered: without the rehearsal before the first turn."""
+        return [list(p.messages) for p in self.model.prompts if p.messages[-1].content != "…"]
+
+    @property
+    def transcript(self) -> list[tuple[str, str]]:
+        """What the history holds, role and text."""
+        kept = self.history.load(self.chat.conversation.id)
+        return [(str(m.role), m.content) for m in kept]

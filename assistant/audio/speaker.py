@@ -71,10 +71,15 @@ class Speaker:
         with self._changed:
             account = self._account = _Account(self._audio.begin())
         turn.on_cancel(self._wake)
-        for sound in sounds:
-            if turn.cancelled or account.over:
-                break
-            self._append(account, sound)
+        try:
+            for sound in sounds:
+                if turn.cancelled or account.over:
+                    break
+                self._append(account, sound)
+        except BaseException:  # the next answer finds the speaker free
+            self._audio.stop()
+            self._free(account)
+            raise
         if not turn.cancelled:
             self._audio.whole()
         with self._changed:
@@ -83,9 +88,7 @@ class Speaker:
                 self._changed.wait(_WAIT_S)
             if not account.over:
                 self._audio.stop()
-            if self._account is account:
-                self._account = None
-            self._changed.notify_all()
+        self._free(account)
         return heard_text(account.clauses, account.played)
 
     def _append(self, account: _Account, sound: Sound) -> None:
@@ -95,6 +98,12 @@ class Speaker:
             account.n_samples += len(sound.pcm)
             self._changed.notify_all()
         self._audio.play(sound.pcm, sound.word_ends)
+
+    def _free(self, account: _Account) -> None:
+        with self._changed:
+            if self._account is account:
+                self._account = None
+            self._changed.notify_all()
 
     def _wake(self) -> None:
         with self._changed:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import PurePath
 
 import numpy as np
 
@@ -112,17 +113,18 @@ class SpokenAnswer:
             self.turn.cancel()
             return
         self.heard = self._speaker.play(self._audible(first, audio), self.turn)
-        everything = self.heard.strip() == self.written.strip() and not self.turn.cancelled
+        everything = self.heard.strip() == self.written.strip() and not self.turn.cancelled and self.error is None
+        cut_off = State.STOPPED if self.error is None else State.INTERRUPTED
         self.turn.cancel()
         if self.by_rule:
             if not everything:
-                self._chat.record(self._remember(), self.heard, State.STOPPED)
+                self._chat.record(self._remember(), self.heard, cut_off)
             return
         usage = self.turn.usage
         self._chat.record(
             self._remember(),
             self.heard,
-            State.COMPLETE if everything else State.STOPPED,
+            State.COMPLETE if everything else cut_off,
             model=self._model.file_name,
             handled_by=self._label,
             prompt_tokens=usage.prompt_tokens,
@@ -137,7 +139,10 @@ class SpokenAnswer:
         if first is not None:
             yield without_leading_silence(first)
         self._remember()
-        yield from rest
+        try:
+            yield from rest
+        except AssistantError as error:  # what was made until then is played to its end, and is what was heard
+            self.error = error
 
     def _remember(self) -> Message:
         """Put the question into the conversation, once."""
@@ -187,6 +192,7 @@ class SpokenAnswer:
             pieces = self._model.stream(self._prompt, self.turn)
             yield from told_apart(self.question, pieces, self.turn) if self._chat.router is not None else pieces
         except PromptTooLong:
+            self.prepared.set()
             self._go.wait()  # only a committed question may trim the conversation
             if self.committed:
                 yield from self._from_rule()
@@ -199,7 +205,7 @@ class SpokenAnswer:
         if consulted.contains:
             found = answer_from(consulted, self._chat.sampling, self.turn, self._model)
             if found.answer:
-                file_name = found.place.split(",")[0]
+                file_name = PurePath(found.place.split(",")[0]).stem
                 shown = found.text.removeprefix(found.answer)
                 self._source = Clause(shown, speakable(f"That is from {file_name}."))
                 return found.answer
