@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from assistant.errors import PolicyError
+from assistant.tools.calls import Call
+from assistant.tools.decisions import RULE, Decision
 from assistant.tools.records import Records
 from assistant.tools.timekeeping import Timer, TimerWatch, all_timers, local_to_wall, remaining_s
 from assistant.tools.timers import MAX_TIMERS, keep
@@ -223,6 +225,22 @@ def test_a_part_of_a_day_has_all_its_hours(bench: Bench, set_for: str, when: str
     bench.say(f"schedule a meeting with Tom {set_for}")
     assert ("call mum" in bench.say(f"what reminders do I have {when}")) is listed
     assert ("meeting with Tom" in bench.say(f"what's on my calendar {when}")) is listed
+
+
+def test_a_timer_is_told_by_the_length_it_was_set_for(bench: Bench, owner: Owner) -> None:
+    bench.say("set a timer for 5 minutes")
+    bench.say("set a timer for 20 minutes")
+    assert bench.say("cancel the 5 minute timer") == "Cancelled the 5 minute timer."
+    (left,) = all_timers(bench.surroundings.records).values()
+    assert left.total_s == 20 * 60
+
+
+def test_a_new_name_that_is_left_out_is_asked_for(bench: Bench, owner: Owner) -> None:
+    bench.say("set a timer for 5 minutes")
+    reply = bench.router.act(Decision(RULE, (Call("timer.rename", {"new_name": "  "}),)))
+    assert reply.text == "What shall I call it?"
+    (kept,) = all_timers(bench.surroundings.records).values()
+    assert kept.name == ""
 
 
 def test_a_timer_too_many_is_refused(bench: Bench) -> None:
