@@ -54,9 +54,10 @@ def answered(done: subprocess.CompletedProcess[str]) -> bool:
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
-    """The message of a command that did not do it: on stderr alone, printable, no traceback."""
+    """The message of a command that did not do it: on stderr, printable, no traceback; on stdout at most the error as
+    JSON."""
     assert done.returncode in (1, 2, 3, 4), (done.returncode, done.stderr)
-    assert done.stdout == ""
+    assert not done.stdout or json.loads(done.stdout)["exit_code"] == done.returncode
     assert done.stderr.startswith("assistant: "), done.stderr
     return done.stderr
 
