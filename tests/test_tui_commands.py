@@ -95,6 +95,20 @@ def test_help_names_every_command_and_closes_with_escape() -> None:
     run(services(scripted("y")), story)
 
 
+def test_what_is_typed_while_the_help_opens_is_kept() -> None:
+    async def story(chat: Chat) -> None:
+        await chat.press("f1")
+        await at(chat, Help)
+        await chat.press(*"Too fast!", "j", "k")  # j and k scroll
+        assert chat.screen.prompt.area.text == "Too fast!"
+        await chat.press("q")
+        await closed(chat)
+        await chat.press("x")
+        assert chat.screen.prompt.area.text == "Too fast!x"
+
+    run(services(scripted()), story)
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

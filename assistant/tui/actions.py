@@ -125,7 +125,7 @@ async def _copy_code(screen: ChatScreen, argument: str) -> None:
 
 
 async def _help(screen: ChatScreen, argument: str) -> None:
-    await screen.app.push_screen_wait(Help())
+    await screen.app.push_screen_wait(Help(screen.prompt.area.insert))
 
 
 async def _quit(screen: ChatScreen, argument: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -80,13 +82,18 @@ def help_text() -> str:
 
 
 class Help(ModalScreen[None]):
-    """All keys and commands."""
+    """All keys and commands. What is typed meanwhile and no key here goes to `typed`: whoever sent `/help` and wrote on
+    has not seen it open yet."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f1,q,question_mark", "dismiss(None)", "close"),
         Binding("j", "scroll(1)", show=False),
         Binding("k", "scroll(-1)", show=False),
     ]
+
+    def __init__(self, typed: Callable[[str], object]) -> None:
+        super().__init__()
+        self._typed = typed
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog large"):
@@ -97,6 +104,11 @@ class Help(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.is_printable and event.character and event.key not in self.active_bindings:
+            event.stop()
+            self._typed(event.character)
 
     def action_scroll(self, step: int) -> None:
         self.query_one(VerticalScroll).scroll_relative(y=3 * step, animate=False)
