@@ -41,6 +41,8 @@ READ = {
     "3/15/2024": "March fifteenth, twenty twenty-four",
     "Jan 2": "January second",
     "5 May 2021": "the fifth of May, twenty twenty-one",
+    "the 9th May": "the ninth of May",
+    "The 1st of June": "The first of June",
     "2:15 p.m.": "two fifteen p.m.",
     "14:05": "fourteen oh five",
     "10:00": "ten o'clock",

@@ -98,8 +98,8 @@ def _dates() -> _Forms:
             lambda m: f"{_month(m['month'])} {ordinal(m['day'])}{_of_year(m)}",
         ),
         (
-            rf"\b{_DAY}\s+(?P<month>{_MONTH})(?:,?\s+(?P<year>\d{{4}}))?\b",
-            lambda m: f"the {ordinal(m['day'])} of {_month(m['month'])}{_of_year(m)}",
+            rf"\b(?:(?P<the>[Tt]he)\s+)?{_DAY}\s+(?:of\s+)?(?P<month>{_MONTH})(?:,?\s+(?P<year>\d{{4}}))?\b",
+            lambda m: f"{m['the'] or 'the'} {ordinal(m['day'])} of {_month(m['month'])}{_of_year(m)}",
         ),
         (r"(?<!\w)['’]?(?P<year>\d0)['’]?s\b", lambda m: plural(cardinal(m["year"]))),
         (r"\b(?P<year>\d{3}0)['’]?s\b", lambda m: plural(year(m["year"]))),
