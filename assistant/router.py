@@ -27,7 +27,7 @@ from assistant.rules.beside import ANSWER, with_words
 from assistant.rules.corrections import as_meant
 from assistant.rules.device_words import as_meant_here, is_here, of_garage, stands
 from assistant.rules.devices_meant import on_devices
-from assistant.rules.follow_up import INSTEAD, IT, WHERE, answer_to_question, follow_up, is_question
+from assistant.rules.follow_up import INSTEAD, IT, WHERE, answer_to_question, follow_up
 from assistant.rules.german_words import forbids_in_german
 from assistant.rules.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.rules.named_timers import no_such_timer, timer_said
@@ -35,7 +35,7 @@ from assistant.rules.out_of_reach import no_such_device, out_of_reach
 from assistant.rules.replies import asked_in, in_language, language_of
 from assistant.rules.sayings import sayings
 from assistant.rules.several import AND, KNOWN, MAX_ACTIONS, REFERS, deferred, joined, named_kind, unfolded
-from assistant.rules.table import plain, ruled
+from assistant.rules.table import is_question, plain, ruled
 from assistant.rules.wording import (
     ANY,
     NO_MUSIC,

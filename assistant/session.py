@@ -26,7 +26,7 @@ from assistant.errors import PromptTooLong
 from assistant.history import History
 from assistant.router import Confirm, Reply, Router, refuse
 from assistant.rules import own
-from assistant.rules.follow_up import is_question
+from assistant.rules.table import is_question
 from assistant.text import without_repetition
 from assistant.tools.calls import Unless
 from assistant.turn import Turn, Usage

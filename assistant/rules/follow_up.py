@@ -10,9 +10,10 @@ from typing import Final
 from assistant.quantities import find
 from assistant.quantities.asked import length
 from assistant.rules.follow_up_again import again, moved_entry
+from assistant.rules.follow_up_list import of_list
 from assistant.rules.german_beyond import is_german_command
 from assistant.rules.of_alarms import shift_s, without_day
-from assistant.rules.table import plain, ruled
+from assistant.rules.table import is_question, plain, ruled
 from assistant.tools.calculator import calculates
 from assistant.tools.calls import Call
 
@@ -79,15 +80,6 @@ _COMMAND: Final = re.compile(
 _REMARK: Final = re.compile(
     r"(?:it|that|this|i|he|she|we|they)(?:'s|'m|'re| (?:is|am|are|was|have|had|do))\b", re.IGNORECASE
 )
-_QUESTION: Final = re.compile(
-    r"(?:who|what|when|where|which|whose|how|why|is|are|was|were|do|does|did|can|could|will|would|should|tell|show)\b",
-    re.IGNORECASE,
-)
-
-
-def is_question(text: str) -> bool:
-    """Whether it asks something, and so answers nothing."""
-    return bool(_QUESTION.match(plain(text))) or text.rstrip().endswith("?")
 
 
 def _says_more(text: str, now: datetime) -> bool:
@@ -103,9 +95,11 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     if last is None:
         return None
     family = last.tool.partition(".")[0]
-    if family == "list" and (found := _of_list(last, text)):
+    if family == "list" and (found := of_list(last, text)):
         return found
     words = INSTEAD.sub("", plain(text))
+    if last.tool == "reminder.set" and (found := _reminded_again(last, text, now)):
+        return found
     if family in ("timer", "alarm", "reminder") and (found := _of_time(last, family, words, now)):
         return found
     if family == "event" and (m := re.match(_MOVING, words, re.I)) and last.arguments.get("title"):
@@ -205,58 +199,6 @@ _REST_OF_SUM: Final = (
 )
 
 
-def _of_list(last: Call, text: str) -> Call | None:
-    """ "also eggs", "and bread", "remove the eggs", "what is on it", after something was done with a list."""
-    named = {"name": last.arguments["name"]} if last.arguments.get("name") else {}
-    words = plain(text)
-    if (
-        m := re.fullmatch(
-            r"(?:remove|delete|take off|drop) (?:the )?((?!.*\blist\b)(?!(?:it|that|this)$).+?)"
-            r"(?: (?:from|off) (?:it|there))?(?: again)?",
-            words,
-            re.I,
-        )
-    ) and not OTHER_REQUEST.search(m[1]):
-        return Call("list.remove", {**named, "item": m[1]}, source="follow-up")
-    if re.fullmatch(
-        r"(?:what(?:'s| is) on (?:it|there)|read (?:it|that|them)(?: back)?(?: to me| out)?|show (?:it|me)"
-        r"|how (?:many|much)(?: things| items)? (?:is|are) (?:on|in) (?:it|there)"
-        r"|what(?:'s| is)? (?:else|still|left)(?: do (?:i|we) (?:need|have)| on (?:it|there))?)",
-        words,
-        re.I,
-    ):
-        return Call("list.read", named, source="follow-up")
-    if m := re.fullmatch(
-        r"(?:is|are|did (?:i|we) (?:already )?(?:put|add)|have (?:i|we) (?:put|added)|do (?:i|we) have) (?:any )?"
-        r"(?P<item>.+?) (?:already )?(?:on|to) (?:it|there)",
-        words,
-        re.I,
-    ):
-        return Call("list.has", {**named, "item": m["item"]}, source="follow-up")
-    if m := re.fullmatch(r"take (?:the )?(.+?) off(?: (?:it|the list|again))?", words, re.I):
-        return Call("list.remove", {**named, "item": m[1]}, source="follow-up")
-    if re.fullmatch(r"(?:clear|empty|wipe) (?:it|the list|that list)", words, re.I):
-        return Call("list.clear", named, source="follow-up")
-    raw = " ".join(text.split()).strip(" .!")
-    m = re.fullmatch(r"(?:put|add) (.+?) (?:on|to) (?:it|there)(?: too| as well)?", words, re.I)
-    m = m or (
-        re.fullmatch(r"(?:and|also|add|and also|and add|also add) (.+?)(?: too| as well)?", raw, re.I)
-        if last.tool == "list.add"
-        else None
-    )
-    m = m or re.fullmatch(r"add (.+?)(?: too| as well)?", words, re.I)
-    if m is None or is_question(m[1]) or OTHER_REQUEST.search(m[1]):
-        return None
-    return Call("list.add", {**named, "item": m[1]}, source="follow-up")
-
-
-OTHER_REQUEST: Final = re.compile(
-    r"\b(?:timer|list|tasks|to-?dos?|alarm|remind|note|calendar|turn|switch|set|play|open|close|lock|unlock|minutes?"
-    r"|hours?)\b",
-    re.IGNORECASE,
-)
-
-
 def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
     """What refers to a timer, an alarm or a reminder."""
     if m := re.fullmatch(
@@ -291,6 +233,26 @@ def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
     if re.fullmatch(r"how (?:much|long)(?: time)?(?: is)?(?: longer| left| more)?(?: is left)?|time left", words, re.I):
         return Call("timer.status", source="follow-up")
     return None
+
+
+def _reminded_again(last: Call, text: str, now: datetime) -> Call | None:
+    """The same reminder at another time too: "and again in 40 minutes", "and at 8"."""
+    words = " ".join(text.split()).strip(" .!?")
+    for pattern in _ONCE_MORE:
+        if m := re.fullmatch(pattern, words, re.IGNORECASE):
+            when = m["when"] if m["when"][0].isalpha() else f"at {m['when']}"
+            found = ruled(f"remind me {when} to look", now)
+            if found and found[0].arguments.get("message") == "look" and (at := found[0].arguments.get("at")):
+                return replace(last, arguments={**last.arguments, "at": at}, source="follow-up")
+    return None
+
+
+_WHEN: Final = r"(?P<when>(?:in|at|on|tomorrow|tonight|today|next|this|\w+day|\d)\b.*?)"
+_ONCE_MORE: Final = (
+    rf"(?:and |also )*(?:again|once more|another one|one more) {_WHEN}(?: too| as well)?",
+    rf"(?:and |also )*{_WHEN} (?:again|too|as well|once more)",
+    rf"and (?:also |remind me )*{_WHEN}",
+)
 
 
 def _which(last: Call) -> dict[str, str]:

@@ -6,9 +6,9 @@ import re
 from dataclasses import replace
 
 from assistant.home.sentences import Match
-from assistant.rules.follow_up import OTHER_REQUEST, is_question
+from assistant.rules.follow_up_list import OTHER_REQUEST
 from assistant.rules.several import AND
-from assistant.rules.table import plain
+from assistant.rules.table import is_question, plain
 from assistant.tools.calls import Call
 from assistant.tools.home_tools import BY_INTENT
 

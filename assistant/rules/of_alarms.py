@@ -238,7 +238,8 @@ def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
     rest = _NEXT_MONTH.sub(r"\2 of \1", rest)
     weekdays = _weekdays(rest)
     rest = _EVERY.sub(" ", _BUT.sub(" ", rest)).strip() if weekdays else rest
-    at, read = merged(Asked(rest, asked.now))
+    told = Asked(rest, asked.now)
+    at, read = merged(told)
     if at is None and weekdays:
         part = next((h for word, h in _HOURS.items() if re.search(rf"\b{word}s?\b", asked.text, re.IGNORECASE)), 9)
         at = asked.now.replace(hour=part, minute=0, second=0)
@@ -248,6 +249,8 @@ def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
         at = asked.now.replace(hour=_PARTS[then[1].casefold()], minute=0, second=0)
         at += timedelta(days=at <= asked.now)
         rest = (rest[: then.start()] + rest[then.end() :]).strip()
+    if at is not None and not weekdays and at < asked.now and _is_day(told, read):
+        at = None  # "today" behind the hour that a day alone means: it is asked for
     words = rest
     for found in sorted(read, key=lambda f: -f.start):
         words = words[: found.start] + words[found.end :]

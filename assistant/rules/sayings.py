@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
+from assistant.quantities import find
 from assistant.rules.follow_up import named_for_later
 from assistant.rules.other_languages import by_parts, in_english
 from assistant.rules.table import plain
@@ -21,6 +23,7 @@ def sayings(text: str, last: Call | None, languages: Sequence[str], surroundings
         *by_parts(text, languages),
         named_for_later(last, text, surroundings.clock()),
         moved_by_title(plain(text), surroundings),
+        _time_behind(plain(text), surroundings.clock()),
         _each_kind(plain(text)),
         _minded(text),
         "turn off everything" if _STILL_ON.fullmatch(plain(text)) else None,
@@ -41,6 +44,33 @@ def _each_kind(words: str) -> str | None:
 _KINDS: Final = re.compile(
     r"(?:cancel|delete|clear|remove|stop|turn off) (?:all |every )?(?:of )?(?:my |the )?(alarms|timers|reminders)"
     r",? and (?:all )?(?:my |the )?(alarms|timers|reminders)",
+    re.IGNORECASE,
+)
+
+
+def _time_behind(words: str, now: datetime) -> str | None:
+    """ "in 20 minutes remind me to check the oven" as "remind me in 20 minutes to check the oven"."""
+    match = _TIME_FIRST.fullmatch(words)
+    if match is None:
+        return None
+    when = re.sub("^after ", "in ", match["when"], flags=re.IGNORECASE)
+    left = when
+    for found in reversed(find(when, now, ("duration", "time", "date", "datetime"))):
+        left = left[: found.start] + left[found.end :]
+    if left == when or not _OF_TIMES.fullmatch(left):
+        return None
+    verb = re.sub("^tell", "remind", match["verb"], flags=re.IGNORECASE)
+    return f"{verb} {when}{match['rest']}"
+
+
+_TIME_FIRST: Final = re.compile(
+    r"(?P<when>(?:in|at|on|by|after|for|every|each|tomorrow|tonight|today|this|next|\w+day)\b.{0,60}?),? (?:please )?"
+    r"(?P<verb>remind me|tell me(?= to\b)|wake me(?: up)?|set (?:me )?an? (?:alarm|reminder))(?P<rest>(?: .+)?)",
+    re.IGNORECASE,
+)
+_OF_TIMES: Final = re.compile(
+    r"(?:[\s,]|\b(?:in|at|on|by|for|every|each|the|and|day|days|morning|evening|afternoon|night|week|weekdays?|weekends?"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b)*",
     re.IGNORECASE,
 )
 

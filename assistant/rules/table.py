@@ -59,6 +59,17 @@ def plain(text: str) -> str:
     return _TAIL.sub("", _POLITE.sub("", text, count=1))
 
 
+_QUESTION: Final = re.compile(
+    r"(?:who|what|when|where|which|whose|how|why|is|are|was|were|do|does|did|can|could|will|would|should|tell|show)\b",
+    re.IGNORECASE,
+)
+
+
+def is_question(text: str) -> bool:
+    """Whether it asks something, and so answers nothing."""
+    return bool(_QUESTION.match(plain(text))) or text.rstrip().endswith("?")
+
+
 def ruled(text: str, now: datetime) -> list[Ruled]:
     """What the rules make of it, the first rule first; usually one or none."""
     if len(text) > MAX_CHARS:

@@ -11,6 +11,7 @@ import msgspec
 from assistant.home.model import Entity, key
 from assistant.spelling import nearest
 from assistant.tools import Level, Missing, Nothing, Outcome, Surroundings, Tool, ToolError, confirmed, read_only
+from assistant.tools.mentioned import refers, things_in
 
 KIND: Final = "list"
 SHOPPING: Final = "shopping"
@@ -46,7 +47,9 @@ def add(arguments: OnList, surroundings: Surroundings) -> Outcome:
     if (told := _TO_LIST.fullmatch(item)) and surroundings.records.get(KIND, key(told["name"]), ListOf):
         item, name = told["item"], told["name"]  # "add socks to packing", where that is a list
     kept = _list(name, surroundings)
-    new = _split(item, kept.name)
+    new = things_in(surroundings.last_reply) if refers(item) else _split(item, kept.name)
+    if not new:
+        raise Missing("item", f"I cannot tell what you mean. What shall I put on the {kept.name} list?")
     if len(kept.items) + len(new) > MAX_ITEMS:
         raise ToolError(f"the {kept.name} list is full ({MAX_ITEMS} items)")
     _save(ListOf(kept.name, [*kept.items, *(Item(text) for text in new)]), surroundings)

@@ -1,0 +1,85 @@
+"""What refers to the reply before, or to what was just set: things named, a reminder at another time, the time first."""
+
+from __future__ import annotations
+
+import pytest
+
+from assistant.tools.mentioned import things_in
+from tool_bench import Bench
+
+RECIPE = """Here is what you need:
+
+- **Flour:** 200 g, sifted
+- 2 eggs
+* `milk`.
+
+1. Mix it.
+"""
+
+
+def test_them_is_what_the_reply_before_listed() -> None:
+    bench = Bench()
+    bench.surroundings.last_reply = RECIPE
+    assert bench.say("add them to the shopping list") == "Added Flour, 2 eggs, milk to the shopping list."
+    assert bench.say("undo").startswith("Undone")
+    assert "empty" in bench.say("what's on my shopping list")
+
+
+@pytest.mark.parametrize("reply", ["", "A pancake is flat.", "- A pancake is a thin cake that is made in a flat pan."])
+def test_them_without_things_is_asked_for_and_no_item(reply: str) -> None:
+    bench = Bench()
+    bench.surroundings.last_reply = reply
+    assert bench.say("put it on my shopping list").endswith("What shall I put on the shopping list?")
+    assert bench.say("butter") == "Added butter to the shopping list."
+
+
+def test_numbered_lines_are_steps() -> None:
+    assert things_in("1. Mix\n2. Bake") == []
+    assert things_in("- [ ] bread\n- **tea**") == ["bread", "tea"]
+
+
+def test_no_milk_behind_milk_takes_it_off() -> None:
+    bench = Bench()
+    bench.say("add eggs, flour and milk to the shopping list")
+    assert not bench.decide("no problem").calls
+    assert bench.say("actually, no milk") == "Took milk off the shopping list."
+
+
+@pytest.mark.parametrize(
+    ("text", "tool", "at", "message"),
+    [
+        ("in 20 minutes remind me to check the oven", "reminder.set", "2026-11-24T12:20:00", "check the oven"),
+        ("after 5 minutes remind me about the tea", "reminder.set", "2026-11-24T12:05:00", "the tea"),
+        ("tomorrow at 9, please remind me to call the bank", "reminder.set", "2026-11-25T09:00:00", "call the bank"),
+        ("on Friday remind me that rent is due", "reminder.set", "2026-11-27T09:00:00", "rent is due"),
+        ("in half an hour tell me to go", "reminder.set", "2026-11-24T12:30:00", "go"),
+        ("tomorrow at 6:30 wake me", "alarm.set", "2026-11-25T06:30:00", None),
+    ],
+)
+def test_the_time_may_stand_first(text: str, tool: str, at: str, message: str | None) -> None:
+    (call,) = Bench().decide(text).calls
+    assert (call.tool, call.arguments["at"], call.arguments.get("message")) == (tool, at, message)
+
+
+@pytest.mark.parametrize("text", ["in the kitchen remind me to cook", "in ten minutes tell me a joke"])
+def test_a_place_or_another_wish_is_no_reminder(text: str) -> None:
+    assert not [c for c in Bench().decide(text).calls if c.tool == "reminder.set"]
+
+
+def test_the_same_reminder_at_another_time_too() -> None:
+    bench = Bench()
+    bench.say("remind me at 6 to feed the cat")
+    for said, told in (
+        ("and at 8", "20:00"),
+        ("and again in 40 minutes", "12:40"),
+        ("and on Friday too", "Friday 27 November"),
+    ):
+        assert bench.say(said).startswith(f"I will remind you to feed the cat: {told}"), said
+    assert len(bench.say("what reminders do I have").splitlines()) == 4
+    assert bench.say("make it 9").startswith("The reminder to feed the cat is now set for")
+
+
+def test_today_without_a_time_behind_the_hour_that_a_day_means_is_asked() -> None:
+    bench = Bench()
+    assert bench.say("remind me today to call mum") == "When shall I remind you to call mum?"
+    assert bench.say("at 5").startswith("I will remind you to call mum: 17:00")
