@@ -1,4 +1,4 @@
-"""What refers to the reply before, or to what was just set: things named, a reminder at another time, the time first."""
+"""What refers to the reply before, or to what was just set: things it named, another time; the time may stand first."""
 
 from __future__ import annotations
 
