@@ -31,6 +31,7 @@ from assistant.rules.follow_up import INSTEAD, IT, WHERE, answer_to_question, fo
 from assistant.rules.german_words import forbids_in_german
 from assistant.rules.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.rules.named_timers import no_such_timer, timer_said
+from assistant.rules.other_languages import ANOTHER
 from assistant.rules.out_of_reach import no_such_device, out_of_reach
 from assistant.rules.replies import asked_in, in_language, language_of
 from assistant.rules.sayings import sayings
@@ -68,7 +69,7 @@ class Router:
     """One for each conversation: it knows the last action and what was asked back."""
 
     surroundings: Surroundings
-    languages: Sequence[str] = ("en",)
+    languages: Sequence[str] = ("en",)  # those tried on every request; another that a request is in is tried behind
     tools: Registry = field(default_factory=registry)
     use_rules: bool = True
     choosing: Callable[[LanguageModel], Chooser] | None = None  # how a model chooses; without, rules alone act
@@ -76,6 +77,7 @@ class Router:
     changed: Call | None = None  # the last action, where only questions were answered since
     asked: tuple[Call, str] | None = None  # a call and the argument that is missing
     only_english: bool = False  # the replies: where they are spoken by an English voice
+    heard: tuple[str, ...] = ()  # the other languages that requests were in
     undone: list[str] = field(default_factory=list)  # requests that were taken back, for "redo"
     _confirmed_s: list[float] = field(default_factory=list)
 
@@ -87,6 +89,7 @@ class Router:
         """What would handle `text`. No side effect."""
         started_s = time.perf_counter()
         text = self._again(text)
+        self._listen(text)
         found = self._by_rules(text, area) if self.use_rules and len(text) <= MAX_CHARS else []
         handled_by = RULE
         if not found and chooser is not None and len(text) <= MAX_CHARS and not forbids(text):
@@ -115,7 +118,7 @@ class Router:
         said, data, error = [], [], None
         writes: list[tuple[str, str]] = []
         self.asked = None
-        language = "" if self.only_english else language_of(decision.calls, decision.text, self.languages)
+        language = "" if self.only_english else language_of(decision.calls, decision.text, self._spoken)
 
         def confirmed(asked: Confirmation) -> bool:
             return confirm(asked_in(asked, language))
@@ -164,6 +167,17 @@ class Router:
         redo = plain(text).casefold() in ("redo", "redo it", "redo that", "undo the undo")
         return self.undone[-1] if redo and self.undone and self.use_rules else text
 
+    @property
+    def _spoken(self) -> tuple[str, ...]:
+        return (*self.languages, *self.heard)
+
+    def _listen(self, text: str) -> None:
+        """A request in another language than those given, told by its words: from now on that one is tried too, behind
+        the others, so that "und im Bad?" is understood and nothing English is taken for German."""
+        for language, told in ANOTHER.items():
+            if told(text) and not any(known.startswith(language[:2]) for known in self._spoken):
+                self.heard = (*self.heard, language)
+
     # -- deciding ----------------------------------------------------------------------------------------------------
 
     def _by_rules(self, text: str, area: str) -> list[list[Call]]:
@@ -174,7 +188,7 @@ class Router:
 
         if forbids_in_german(text):  # a template takes "keine Milch" for an item
             return [[Call("nevermind", source="rules")]]
-        for said in sayings(text, self.last, self.languages, self.surroundings):
+        for said in sayings(text, self.last, self._spoken, self.surroundings):
             if found := self._by_rule(said, area):
                 return found
         if meant := as_meant(text, self.surroundings.clock()):
@@ -255,7 +269,7 @@ class Router:
 
     def _attended(self, call: Call, area: str) -> Call:
         """What is put off and needs a confirmation is marked: it becomes a reminder."""
-        then = Router(self.surroundings, self.languages, self.tools)  # as it will be understood when the time comes
+        then = Router(self.surroundings, self._spoken, self.tools)  # as it will be understood when the time comes
 
         def level(call: Call) -> Level:
             if call.tool not in self.tools:  # "undo" asks for itself when the time comes
@@ -315,7 +329,7 @@ class Router:
         ):
             return by_rules
         by_sentence = []
-        for language in self.languages:
+        for language in self._spoken:
             sentences = sentences_for(language, self.surroundings.home())
             matches = sentences.match(in_digits(plain(text) or text), area)
             if matches and str(matches[0].slots.get("name", "")).startswith(

@@ -38,6 +38,8 @@ def state_answer(home: Home, slots: Slots, response: str = "") -> str:
     wanted = str(slots.get("state", ""))
     if not wanted:
         return " ".join(f"{e.name}: {reading(e)}." for e in found[:MAX_NAMED])
+    if wanted in ("open", "closed") and all(e.domain == "lock" for e in found):
+        return f"{'; '.join(f'{e.name}: {reading(e)}' for e in found[:MAX_NAMED])}. {_ONLY_LOCK}"
     yes = [e for e in found if _is(e, wanted)]
     if response in ("which", "how_many"):
         return str(len(yes)) if response == "how_many" else (_names(yes) or "None.")
@@ -56,12 +58,13 @@ def _doors(home: Home, asked: Slots, wanted: str) -> str:
     if not near:
         return "There is no door like that."
     told = "; ".join(f"{e.name}: {reading(e)}" for e in near[:MAX_NAMED])
-    unknown = " A lock does not tell whether its door is open." if any(e.domain == "lock" for e in near) else ""
+    unknown = f" {_ONLY_LOCK}" if any(e.domain == "lock" for e in near) else ""
     moved = [e for e in near if e.domain != "lock" and _is(e, wanted)]
     known = f"Yes, {_names(moved)}. " if wanted == "open" and moved else ""
     return f"{known}{told}.{unknown}"
 
 
+_ONLY_LOCK: Final = "A lock does not tell whether its door is open."
 _DOORS: Final = frozenset({"garage", "garage_door", "gate", "opening"})
 
 

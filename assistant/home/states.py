@@ -46,9 +46,14 @@ _SWITCHED: Final = frozenset({"light", "switch", "fan", "input_boolean", "humidi
                               "media_player", "climate", "water_heater", "camera"})  # fmt: skip
 
 
+_BLINDS: Final = ("blind", "shutter", "shade")  # few people tell them apart: one stands for another that is not there
+
+
 def targets(home: Home, intent: str, slots: Slots) -> list[Entity]:
     """The devices a command is about: by name, else by area, floor, kind and class."""
     found = [e for e in home.entities if _fits(home, e, slots)]
+    if not found and _listed(slots.get("device_class", ""))[0] in _BLINDS:
+        found = [e for e in home.entities if _fits(home, e, {**slots, "device_class": _BLINDS})]
     if domains := _DEFAULT_DOMAINS.get(intent):
         if intent != "HassVacuumCleanArea":
             found = [e for e in found if e.domain in domains]

@@ -10,19 +10,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from assistant.rules.german_home import DEVICES, IN, MAKE, THE, Put
 from assistant.rules.german_words import FEASTS, NUMBERS, UNIT, UNITS, length, number, summed, when
 
-Put = str | Callable[[re.Match[str]], str | None]
-
-_THE: Final = r"(?:de[nrm]|die|das|einen?|einem|einer|mein(?:en?|er|em)?|unser(?:en?|er|em)?)"
-_IN: Final = r"(?:(?:im|in|am|auf|bei)(?: der| dem| den| die| das)?|ins|ans)"
-_HOW: Final = {"heller": "brighter", "dunkler": "dimmer", "wärmer": "warmer", "kälter": "colder", "kühler": "colder",
-               "lauter": "louder", "leiser": "quieter", "höher": "higher"}  # fmt: skip
-_HOWS: Final = (
-    rf"(?P<bit>(?:noch )?(?:etwas|ein (?:bisschen|wenig)|ein klein wenig) )?(?:noch )?(?P<how>{'|'.join(_HOW)})"
-)
-_UP: Final = ("wärmer", "mehr", "höher", "hoch")
-_MAKE: Final = r"(?:mache?|stelle?|setze?|drehe?|schalte?)"
 _LIST: Final = (
     r"(?:(?:der|die|den|das|meiner?|meinen|unserer?|unseren) )?"
     r"(?P<list>[\wäöüß-]*(?:liste|zettel)(?: (?!hinzu|vor|an|ab|aus|und|ist|sind|steht|setzen|schreiben)\w+)?)"
@@ -117,27 +107,6 @@ def _also(match: re.Match[str]) -> str:
     return f"and {re.sub(r',? und ', ' and ', match['items'])}"
 
 
-def _how(match: re.Match[str]) -> str:
-    where = match.groupdict().get("what") or ""
-    return f"make {_devices(where) if where else 'it'}{' a bit' if match['bit'] else ''} {_HOW[match['how'].lower()]}"
-
-
-def _devices(said: str) -> str:
-    """ "das Licht in der Küche" as "the light in the Küche"."""
-    said = re.sub(rf"^{_THE} ", "", said, flags=re.IGNORECASE)
-    said = re.sub(rf" {_IN} ", " in the ", said, flags=re.IGNORECASE)
-    for german, english in (("lichter", "lights"), ("licht", "light"), ("heizung", "heating"), ("musik", "music"),
-                            ("rollläden", "shutters"), ("rollos", "blinds")):  # fmt: skip
-        said = re.sub(rf"\b{german}\b", english, said, flags=re.IGNORECASE)
-    return f"the {said}"
-
-
-def _all_but(match: re.Match[str]) -> str:
-    what = "everything" if match["what"].lower() == "alles" else "all the lights"
-    but = re.sub(rf"^(?:{_IN}|{_THE}) ", "", match["but"], flags=re.IGNORECASE)
-    return f"turn {match['way'].replace('aus', 'off').replace('an', 'on')} {what} except the {but}"
-
-
 def _converted(match: re.Match[str]) -> str | None:
     value, unit = number(match["n"]), match["unit"].lower()
     if not re.fullmatch(r"-?[\d.]+", value):
@@ -174,37 +143,37 @@ _N: Final = rf"(?P<n>-?\d[\d.,]*|{'|'.join(sorted(NUMBERS, key=len, reverse=True
 _U: Final = rf"(?:{UNIT})"
 GERMAN: Final[tuple[tuple[str, Put], ...]] = (
     # timers
-    (rf"(?:{_MAKE}|starte?)(?: mir)? (?:{_THE} )?(?:timer|countdown|küchenwecker|eieruhr) (?:auf|für|von"
+    (rf"(?:{MAKE}|starte?)(?: mir)? (?:{THE} )?(?:timer|countdown|küchenwecker|eieruhr) (?:auf|für|von"
      rf"|über)? ?(?P<when>.+)",
      _lasting("set a timer for {length}")),
-    (r"(?:timer|countdown) (?:(?:auf|für|von|über) )?(?P<when>.+?)(?: stellen| starten)?",
+    (r"(?:timer|countdown|küchenwecker|eieruhr) (?:(?:auf|für|von|über) )?(?P<when>.+?)(?: stellen| starten)?",
      _lasting("set a timer for {length}")),
-    (rf"(?:{_MAKE}|starte?)(?: mir)? (?:{_THE} )?(?P<name>[a-zäöüß]{{2,20}}?)-?timer (?:auf|für|von|über) (?P<when>.+)",
+    (rf"(?:{MAKE}|starte?)(?: mir)? (?:{THE} )?(?P<name>[a-zäöüß]{{2,20}}?)-?timer (?:auf|für|von|über) (?P<when>.+)",
      _lasting(r"set a \g<name> timer for {length}")),
-    (rf"(?:(?:{_MAKE}|starte?)(?: mir)? )?(?:{_THE} )?timer für {_THE} (?P<name>\w+) (?:auf|von|über) (?P<when>.+)",
+    (rf"(?:(?:{MAKE}|starte?)(?: mir)? )?(?:{THE} )?timer für {THE} (?P<name>\w+) (?:auf|von|über) (?P<when>.+)",
      _lasting(r"set a \g<name> timer for {length}")),
     (r"(?:(?:und |auch )?noch einen?r?|und einen?)(?: timer| zweiten)? (?:auf|für|von|über) (?P<when>.+)",
      _lasting("another one for {length}")),
     (r"(?:gib mir |und )?noch (?P<when>.+?)(?: mehr| drauf| dazu| länger)?|(?:verlängere?|erhöhe?) (?:ihn"
      r"|den timer) um (?P<when2>.+)",
      lambda m: f"give me {lasts} more" if (lasts := length(m["when"] or m["when2"])) else None),
-    (rf"(?:{_MAKE}|ändere?) (?:(?:es|ihn|den timer|den wecker|da) )?(?:(?:lieber|doch"
+    (rf"(?:{MAKE}|ändere?) (?:(?:es|ihn|den timer|den wecker|da) )?(?:(?:lieber|doch"
      rf"|besser) )?(?:auf )?(?P<when>.+?)(?: draus| daraus)?"
      r"|(?:nein|doch|lieber|doch lieber|besser|nein,? doch|ach nein|ich meinte?),? (?:lieber )?(?:auf )?(?P<when2>.+)",
      lambda m: f"make it {_bare_time(moment)}" if (moment := when(m["when"] or m["when2"])) else None),
     (r"(?:halte?|pausiere?|stoppe?) (?:den timer|ihn)(?: an)?", "pause the timer"),
     (r"(?:und )?(?:lass (?:den timer|ihn) )?weiter(?:laufen)?|(?:setze?|mach) (?:den timer|ihn) (?:fort|weiter)",
      "resume it"),
-    (rf"brich {_THE} (?:timer|countdown) ab|(?:timer|countdown) (?:stoppen|löschen|aus|abbrechen)"
-     rf"|lösche? {_THE} timer", "cancel the timer"),
+    (rf"brich {THE} (?:timer|countdown) ab|(?:timer|countdown) (?:stoppen|löschen|aus|abbrechen)"
+     rf"|lösche? {THE} timer", "cancel the timer"),
     (r"(?:lösche?|stoppe?|brich|entferne) alle timer(?: ab)?|alle timer (?:löschen|stoppen|aus)", "cancel all timers"),
     (r"(?:welche|wie viele) timer (?:laufen|sind gestellt|gibt es|habe ich)(?: gerade| noch)?",
      "what timers are running"),
     (r"wie ?viel zeit (?:ist|bleibt|habe ich)(?: noch)?(?: übrig)?|wie lange(?: läuft (?:der timer|er))?(?: noch)?",
      "how much time is left"),
-    (rf"wie lange(?: noch (?:laufen|läuft|brauchen|braucht)?| (?:laufen|läuft)) ?{_THE} (?P<name>\w+)",
+    (rf"wie lange(?: noch (?:laufen|läuft|brauchen|braucht)?| (?:laufen|läuft)) ?{THE} (?P<name>\w+)",
      r"how much time is left on the \g<name>"),
-    (rf"wie lange (?:laufen|läuft|brauchen|braucht) {_THE} (?P<name>\w+) noch",
+    (rf"wie lange (?:laufen|läuft|brauchen|braucht) {THE} (?P<name>\w+) noch",
      r"how much time is left on the \g<name>"),
     (r"abbrechen|brich (?:es|das|ihn|sie) ab|(?:lösche?|stoppe?) (?:es|ihn|sie|das)(?: wieder)?|(?:lass es"
      r"|doch nicht)", "cancel it"),
@@ -213,14 +182,14 @@ GERMAN: Final[tuple[tuple[str, Put], ...]] = (
     (r"vergiss es|egal|schon gut|lass gut sein", "never mind"),
     # alarms and reminders
     (r"wecke? (?:mich|uns) (?P<when>.+?)(?: auf)?", _timed("wake me", "at ")),
-    (rf"(?:stelle?|setze?|mach)(?: mir)? {_THE} wecker (?:auf |für |um )?(?P<when>.+?)", _timed("set an alarm", "at ")),
-    (rf"(?:{_THE} )?wecker (?:auf |für |um )?(?P<when>.+?)(?: stellen)?", _timed("set an alarm", "at ")),
+    (rf"(?:stelle?|setze?|mach)(?: mir)? {THE} wecker (?:auf |für |um )?(?P<when>.+?)", _timed("set an alarm", "at ")),
+    (rf"(?:{THE} )?wecker (?:auf |für |um )?(?P<when>.+?)(?: stellen)?", _timed("set an alarm", "at ")),
     (r"(?:welche|zeige?(?: mir)?(?: meine| die)?) wecker(?: sind gestellt| habe ich| gibt es)?"
-     rf"|(?:wann|um wie viel uhr) klingelt {_THE} wecker", "what alarms are set"),
-    (rf"(?:lösche?|entferne|streiche?) {_THE} wecker|(?:schalte?|stelle?|mache?) {_THE} wecker (?:aus|ab)"
+     rf"|(?:wann|um wie viel uhr) klingelt {THE} wecker", "what alarms are set"),
+    (rf"(?:lösche?|entferne|streiche?) {THE} wecker|(?:schalte?|stelle?|mache?) {THE} wecker (?:aus|ab)"
      rf"|wecker (?:aus|ab|löschen)",
      "cancel my alarm"),
-    (rf"(?:lösche?|entferne|streiche?|stelle?|schalte?) {_THE} wecker (?:um |für "
+    (rf"(?:lösche?|entferne|streiche?|stelle?|schalte?) {THE} wecker (?:um |für "
      rf"|von )?(?P<when>.+?)(?: uhr)?(?: ab| aus)?",
      lambda m: f"cancel the {_bare_time(moment)} alarm" if (moment := when(m["when"])) else None),
     (r"(?:lösche?|entferne) alle wecker|(?:schalte?|stelle?) alle wecker (?:aus|ab)", "cancel all alarms"),
@@ -267,32 +236,8 @@ GERMAN: Final[tuple[tuple[str, Put], ...]] = (
     (r"was (?:steht|ist)(?: da| denn| noch| alles)* (?:drauf|darauf)", "what is on it"),
     (r"(?:streiche?|nimm|lösche?) (?:(?:die|das|den) )?(?P<item>[\w-]+) (?:wieder )?(?:raus|runter|wieder|weg)",
      r"remove the \g<item>"),
-    # devices
-    (r"(?:mache?|schalte?|stelle?) die musik (?:aus|ab)|musik aus", "pause the music"),
-    (r"(?:mache?|schalte?) alles aus|alles aus", "turn everything off"),
-    (rf"(?:{_MAKE} )?(?P<what>alles|(?:überall )?(?:das |alle )?lichte?r?) (?P<way>aus|an),? (?:außer"
-     rf"|bis auf) (?P<but>[\w -]+)", _all_but),
-    (rf"(?:{_MAKE} )?(?P<what>überall das licht|alle lichter|alles),? (?:außer"
-     rf"|bis auf) (?P<but>[\w -]+) (?P<way>aus|an)", _all_but),
-    (rf"{_MAKE} (?P<what>überall) das licht (?P<way>aus|an),? (?:außer|bis auf) (?P<but>[\w -]+)",
-     _all_but),
-    (rf"(?:{_MAKE} )?(?:(?:es|das|sie|ihn|jetzt|bitte) )*(?:wieder |jetzt wieder )?(?P<way>aus|an)(?:schalten|machen)?",
-     lambda m: f"turn it {'off' if m['way'].lower() == 'aus' else 'on'}"),
-    (rf"(?:{_MAKE} (?:es |das |sie |ihn )?)?(?:bitte )?{_HOWS}", _how),
-    (rf"{_MAKE} (?P<what>(?!(?:die )?musik\b|(?:den )?ton\b|es |das (?:etwas|ein|noch"
-     rf"|{'|'.join(_HOW)})\b).+?) {_HOWS}", _how),
-    (rf"{_N} grad (?P<way>wärmer|mehr|höher|kälter|weniger|kühler|runter|hoch)",
-     lambda m: f"{number(m['n'])} degrees {'warmer' if m['way'].lower() in _UP else 'colder'}"),
-    (rf"{_MAKE} (?:die )?heizung auf (?P<n>\d{{1,2}}) grad", r"set the heating to \g<n> degrees"),
-    (rf"{_MAKE} (?:die )?heizung {_IN} (?P<where>[\w-]+) auf (?P<n>\d{{1,2}}) grad",
-     r"set the temperature to \g<n> degrees in the \g<where>"),
-    (rf"{_MAKE} (?:die )?heizung (?P<way>aus|an)",
-     lambda m: f"turn {'off' if m['way'] == 'aus' else 'on'} the heating"),
-    (r"dimme? (?P<what>.+?) auf (?P<n>\d{1,3}) ?(?:prozent|%)",
-     lambda m: f"dim {_devices(m['what'])} to {m['n']} percent"),
-    (rf"(?:(?:{_MAKE}|fahre?) )?(?P<what>.+?) (?:halb|zur hälfte) (?P<way>zu|auf|runter|hoch)",
-     lambda m: f"{'close' if m['way'] in ('zu', 'runter') else 'open'} {_devices(m['what'])} halfway"),
-    (rf"und {_IN} (?P<place>[\w-]+(?: [\w-]+)?)", _in_place("and in the {place}")),
+    *DEVICES,
+    (rf"und {IN} (?P<place>[\w-]+(?: [\w-]+)?)", _in_place("and in the {place}")),
     # sums, units, dates
     (r"(?:was|wie ?viel) (?:ist|sind|macht|ergibt|gibt) (?P<sum>.+)|rechne?(?: mir)?(?: aus)?:? (?P<sum2>.+?)(?: aus)?",
      lambda m: f"what is {found}" if (found := summed(m["sum"] or m["sum2"])) else None),
@@ -337,6 +282,13 @@ GERMAN: Final[tuple[tuple[str, Put], ...]] = (
      "what's the news"),
     (r"was kannst du(?: alles)?|hilfe", "what can you do"),
     (r"rückgängig(?: machen)?|mach (?:das|es) (?:wieder )?rückgängig|nimm das zurück", "undo"),
+    (r"(?:und )?(?P<when>.+?) (?:noch ?mal|noch einmal)|(?:und )?(?:noch ?mal|noch einmal) (?P<when2>.+)",
+     lambda m: f"and again {moment if moment[0].isalpha() else f'at {moment}'}"
+     if (moment := when(m["when"] or m["when2"])) else None),
     (r"(?:und )?(?:noch ?mal|noch einmal)", "again"),
+    (r"(?:starte?|beginne?) die stoppuhr|stoppuhr(?: starten)?", "start the stopwatch"),
+    (r"(?:stoppe?|halte?) die stoppuhr(?: an)?", "stop the stopwatch"),
+    (r"was (?:zeigt|sagt) die stoppuhr", "what does the stopwatch say"),
+    (r"was (?:brauche|brauchen|fehlt)(?: ich| wir)?(?: noch)?", "what else do i need"),
     (r"(?P<when>.+)", _bare),
 )  # fmt: skip

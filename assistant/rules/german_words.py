@@ -203,6 +203,7 @@ _INFINITIVE: Final = re.compile(
 def plainly(words: str) -> str:
     """The request as a plain command: "kannst du bitte das Licht ausmachen" as "mach das Licht aus"."""
     said = _POLITE.sub(" ", _ENDING.sub("", _OPENING.sub("", words)))
+    said = re.sub(r"^knipse? (?=.+ (?:an|aus)$)", "schalte ", said, flags=re.IGNORECASE)
     if wished := _WISHED.match(said):
         said = f"stell {wished['what']}"
     if asked := _ASKED.match(said):
@@ -247,6 +248,19 @@ def is_german(text: str, least: int = 2) -> bool:
     """Whether it is told by its small words to be German; `least` of them, or one where German is what one speaks."""
     found = _GERMAN.intersection(re.findall(r"\w+", text.lower()))
     return len(found) >= 2 or len(found - _ENGLISH_TOO) >= least
+
+
+def may_be_german(text: str) -> bool:
+    """Whether a command in it may be German, by one word that English lacks: then German sentences are tried too."""
+    return is_german(text, 1) or _HOUSE.search(text) is not None
+
+
+_HOUSE: Final = re.compile(
+    r"[äöüß]|\b(?:licht(?:er)?|lampen?|heizung|steckdose|minuten?|stunden?|sekunden?|uhr|wecker|erinnere|rolll?aden"
+    r"|musik|fernseher|einkaufsliste|aus|auf|abbrechen|weiter|lauter|leiser|heller|dunkler|schalte?|mache?|stelle?|starte|stoppuhr"
+    r"|weck|wecke|lösch|streiche?|schreibe?|setze|zeige?|wieviel|nochmal|eieruhr|rollos?|jalousien?|vorhänge?|haustür)\b",
+    re.IGNORECASE,
+)
 
 
 def says_not(text: str) -> bool:

@@ -8,11 +8,12 @@ that is not known stays as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from assistant.rules.german import GERMAN, Put
-from assistant.rules.german_words import as_meant_in_german, plainly, put_off, says_not, when
+from assistant.rules.german import GERMAN
+from assistant.rules.german_home import Put
+from assistant.rules.german_words import as_meant_in_german, may_be_german, plainly, put_off, says_not, when
 
 _DIGITS: Final = {d: str(n) for n, d in enumerate("零一二三四五六七八九十")} | {"两": "2"}
 _UNITS: Final = {
@@ -54,6 +55,12 @@ _TABLES: Final = {
     language: tuple((re.compile(pattern, re.IGNORECASE), put) for pattern, put in table)
     for language, table in (("de", GERMAN), ("zh", _CHINESE))
 }
+
+
+ANOTHER: Final[dict[str, Callable[[str], bool]]] = {
+    "de": may_be_german,
+    "zh-CN": lambda text: re.search(r"[\u4e00-\u9fff]", text) is not None,
+}  # how a request in a language that nobody named is told by its words
 
 
 def in_english(text: str, languages: Sequence[str]) -> str | None:
