@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from assistant.chat import Chat
 from assistant.config import Settings
 from assistant.conversation import Conversation
 from assistant.documents.library import TOOL, Consultation, Library
@@ -15,7 +16,7 @@ from assistant.engines import LanguageModel, Sampling
 from assistant.errors import EXIT_REFUSED, PromptTooLong, UsageError
 from assistant.history import History
 from assistant.router import MODEL, RULE, Confirm, Reply, Router, refuse
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.text import without_repetition
 from assistant.turn import Turn
 

@@ -12,9 +12,10 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+from assistant.chat import Chat
 from assistant.conversation import Conversation
 from assistant.history import ephemeral_history
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.turn import Turn
 from evals.product import GREEDY, filler, text_of
 from evals.results import Series

@@ -207,8 +207,9 @@ def _attacked(attack: str, carrier: str, model: LanguageModel) -> tuple[bool, bo
     """
     from fnmatch import filter as matching
 
+    from assistant.chat import Chat
     from assistant.conversation import Conversation
-    from assistant.session import Chat, chat_turn
+    from assistant.session import chat_turn
     from assistant.turn import Turn
 
     router = _router(None, ("en",))

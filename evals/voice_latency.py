@@ -20,6 +20,7 @@ from assistant.audio import RATE_HZ
 from assistant.audio.echo import Resampler
 from assistant.audio.messages import Pcm
 from assistant.audio.process import AudioProcess, Setup
+from assistant.chat import Chat
 from assistant.config import DEFAULT_SYSTEM
 from assistant.conversation import Conversation
 from assistant.engines import Sampling
@@ -27,7 +28,6 @@ from assistant.engines.hearing import Voice
 from assistant.history import ephemeral_history
 from assistant.home.model import simulated
 from assistant.router import Router
-from assistant.session import Chat
 from assistant.spoken.clauses import Clause
 from assistant.tools.opening import languages_for, surroundings_for
 from assistant.turn import Turn

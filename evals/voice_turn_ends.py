@@ -15,13 +15,13 @@ import numpy as np
 from assistant.audio import FRAME, RATE_HZ
 from assistant.audio.messages import Pcm
 from assistant.audio.utterances import Ended, SoftEnd, Utterances
+from assistant.chat import Chat
 from assistant.config import DEFAULT_SYSTEM
 from assistant.conversation import Conversation
 from assistant.engines import LanguageModel, Sampling
 from assistant.engines.hearing import Transcriber, TurnJudge
 from assistant.engines.silero import SileroDetector
 from assistant.history import ephemeral_history
-from assistant.session import Chat
 from assistant.turn import Turn
 from assistant.voice import turn_taking
 from assistant.voice.report import acoustic_end

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from assistant.chat import Chat
 from assistant.claims import NOTHING_DONE, is_command, told_apart
 from assistant.conversation import Conversation
 from assistant.home.model import Home
 from assistant.rules.german_beyond import NOTHING_DONE as GERMAN_NOTHING_DONE
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.tools.calls import Call
 from assistant.tools.registry import Registry
 from assistant.turn import Turn

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from assistant.chat import Chat
 from assistant.conversation import Conversation
 from assistant.documents import answering
 from assistant.documents.library import Library
@@ -15,7 +16,7 @@ from assistant.documents.store import DocumentStore, open_documents
 from assistant.history import ephemeral_history
 from assistant.home.model import Home, simulated
 from assistant.router import Router
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.tools.calls import Call, Chooser
 from assistant.tools.opening import surroundings_for
 from assistant.tools.registry import Registry

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from assistant.chat import Chat
 from assistant.choosing.choice import chooser_for
 from assistant.conversation import Conversation
 from assistant.engines import Prompt
 from assistant.router import MODEL, MODEL_TOOL, Router
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.tools.calls import Call
 from assistant.turn import Turn
 from fakes import ScriptedModel

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from assistant.chat import Chat
 from assistant.conversation import Conversation, Message
 from assistant.documents.library import Library
 from assistant.home.model import Home
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.tools.calls import Call
 from assistant.tools.registry import Registry
 from assistant.turn import Turn

@@ -248,8 +248,9 @@ def test_german_and_chinese_commands() -> None:
 
 def test_the_models_words_are_never_a_confirmation(fake_model: ScriptedModel) -> None:
     """A reply that says yes, or a tool call in a reply, is text."""
+    from assistant.chat import Chat
     from assistant.conversation import Conversation
-    from assistant.session import Chat, chat_turn
+    from assistant.session import chat_turn
     from assistant.turn import Turn
 
     bench = Bench()

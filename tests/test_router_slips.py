@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from assistant.chat import Chat
 from assistant.conversation import Conversation
 from assistant.engines import Prompt
 from assistant.rules.corrections import as_meant
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.turn import Turn
 from fakes import ScriptedModel
 from tool_bench import NOON, Bench

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from assistant import session
+from assistant.chat import Chat
 from assistant.conversation import Conversation, Message, Role, State
 from assistant.engines import Prompt
 from assistant.errors import EngineCrashed, PromptTooLong
 from assistant.history import History, ephemeral_history
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.turn import Turn
 from fakes import ScriptedModel
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from assistant.chat import Chat
 from assistant.choosing.choice import _tool_likeness, chooser_for
 from assistant.cli.checkup import Gathering
 from assistant.conversation import Conversation
 from assistant.router import Router
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.tools import registry as registry_module
 from assistant.tools.registry import registry
 from assistant.turn import Turn

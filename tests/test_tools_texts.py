@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from assistant.chat import Chat
 from assistant.conversation import Conversation
 from assistant.router import MODEL
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.turn import Turn
 from fakes import ScriptedModel
 from tool_bench import Bench

@@ -12,6 +12,7 @@ import pytest
 
 from assistant.audio.ladder import Rung
 from assistant.audio.messages import Event
+from assistant.chat import Chat as Session
 from assistant.cli.chat import voice_with
 from assistant.config import Settings
 from assistant.conversation import Conversation
@@ -19,7 +20,6 @@ from assistant.engines import LanguageModel
 from assistant.errors import AudioError
 from assistant.history import ephemeral_history
 from assistant.ringing import Ringing
-from assistant.session import Chat as Session
 from assistant.tui.services import Services
 from assistant.tui.voice_bar import VoiceBar, VoiceStatus, last_words, meter
 from assistant.voice import build as voice_build

@@ -11,11 +11,11 @@ import pytest
 from assistant.audio import FRAME
 from assistant.audio.messages import Frame, Pcm
 from assistant.audio.utterances import State, Utterances
+from assistant.chat import Chat
 from assistant.conversation import Conversation
 from assistant.engines.hearing import Transcript
 from assistant.errors import EngineCrashed
 from assistant.history import ephemeral_history
-from assistant.session import Chat
 from assistant.voice.preview import Preview
 from assistant.voice.understanding import Engines, Manner
 from fakes import ScriptedModel

@@ -14,10 +14,10 @@ from assistant.audio.core import Core
 from assistant.audio.echo import BLOCK
 from assistant.audio.messages import Event
 from assistant.audio.playback import PlaybackBuffer
+from assistant.chat import Chat
 from assistant.conversation import Conversation, Message
 from assistant.engines.hearing import Pcm, Sound, Transcript
 from assistant.history import ephemeral_history
-from assistant.session import Chat
 from assistant.spoken.clauses import Clause
 from assistant.turn import Turn
 from assistant.voice.events import TurnReport, VoiceEvent

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from assistant.errors import UsageError
 
 if TYPE_CHECKING:
+    from assistant.chat import Chat
     from assistant.engines import LanguageModel
     from assistant.history import History
     from assistant.ringing import Ringing
-    from assistant.session import Chat
     from assistant.voice.keys import VoiceKeys
     from assistant.voice.loop import VoiceLoop
 

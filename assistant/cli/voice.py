@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from assistant.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
+    from assistant.chat import Chat
     from assistant.config import Settings
     from assistant.engines import LanguageModel
     from assistant.history import History
     from assistant.instance import Claim
     from assistant.ringing import Ringing
-    from assistant.session import Chat
     from assistant.voice.keys import VoiceKeys
 
 _EXAMPLES = """examples:
@@ -108,11 +108,11 @@ def _conversation(
 ) -> tuple[Chat, Ringing]:
     """A conversation with tools, timers that ring here, and the user's documents; closed with the stack."""
     from assistant.build import open_embedder
+    from assistant.chat import Chat
     from assistant.conversation import Conversation
     from assistant.documents.library import Library
     from assistant.oneshot import sampling
     from assistant.ringing import Ringing
-    from assistant.session import Chat
 
     ringing = Ringing(history, {"model": lambda: f"I run {model.file_name} on this machine."})
     stack.callback(ringing.close)

@@ -6,10 +6,10 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
+from assistant.chat import Chat
 from assistant.conversation import Conversation
 from assistant.router import Confirm as Confirmer
 from assistant.router import Confirmation, Reply
-from assistant.session import Chat
 from assistant.text import safe
 from assistant.tui.actions import copy
 from assistant.tui.dialogs import Confirm

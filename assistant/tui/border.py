@@ -13,10 +13,11 @@ from collections.abc import Callable
 from textual.message import Message as Event
 from textual.message_pump import MessagePump
 
+from assistant.chat import Chat
 from assistant.conversation import Message, Role
 from assistant.engines import LanguageModel, Prompt, Sampling
 from assistant.errors import AssistantError, EngineError
-from assistant.session import Chat, chat_turn
+from assistant.session import chat_turn
 from assistant.turn import Turn
 
 _PROBE_PAUSES_S = (0.0, 0.5, 1.0, 2.0, 4.0)

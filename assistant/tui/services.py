@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from assistant.chat import Chat
 from assistant.config import Settings
 from assistant.documents.library import Library
 from assistant.engines import LanguageModel
 from assistant.history import History
 from assistant.router import Router
-from assistant.session import Chat
 
 if TYPE_CHECKING:
     from assistant.voice.loop import VoiceLoop

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from assistant.chat import Chat
 from assistant.conversation import Message
 from assistant.errors import AssistantError, EngineCrashed, PromptTooLong
-from assistant.session import Chat
 from assistant.text import safe
 from assistant.tui import border, model_switch, unsent, voice_mode
 from assistant.tui.reply import MessageView, ReplyView

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message as Event
 
+from assistant.chat import Chat
 from assistant.engines import LanguageModel
 from assistant.errors import UsageError
-from assistant.session import Chat
 from assistant.text import safe
 from assistant.tui import border, turns
 from assistant.tui.voice_bar import VoiceBar, VoiceStatus

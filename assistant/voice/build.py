@@ -13,6 +13,7 @@ from typing import Any
 
 from assistant import paths
 from assistant.audio.process import AudioProcess, Setup
+from assistant.chat import Chat
 from assistant.config import Settings
 from assistant.engines import LanguageModel
 from assistant.engines.machine import this_machine
@@ -21,7 +22,6 @@ from assistant.engines.speech import RemoteJudge, RemoteTranscriber, RemoteVoice
 from assistant.engines.wake_word import WakeWord
 from assistant.errors import AssistantError, ModelMissingError, UsageError
 from assistant.models.store import Store
-from assistant.session import Chat
 from assistant.tools import Surroundings
 from assistant.tools.lists import KIND as LISTS
 from assistant.tools.lists import ListOf

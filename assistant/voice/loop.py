@@ -18,7 +18,7 @@ from assistant.audio.device import Audio
 from assistant.audio.messages import Badge, Change, DeviceBack, DeviceLost, Event, Frame, Playback, Woken
 from assistant.audio.speaker import Speaker
 from assistant.audio.utterances import Ended, Resumed, SoftEnd, SpeechStarted, State, Utterances
-from assistant.session import Chat
+from assistant.chat import Chat
 from assistant.turn import Turn
 from assistant.voice import turn_taking
 from assistant.voice.announcing import Announcements

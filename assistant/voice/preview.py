@@ -15,9 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from assistant.audio import samples
 from assistant.audio.messages import Frame
 from assistant.audio.utterances import Utterances
+from assistant.chat import Chat
 from assistant.engines.hearing import Pcm
 from assistant.errors import AssistantError
-from assistant.session import Chat
 from assistant.turn import Turn
 from assistant.voice import turn_taking
 from assistant.voice.turn import rehearse

@@ -8,7 +8,7 @@ import numpy as np
 
 from assistant.audio import FRAME, RATE_HZ
 from assistant.audio.utterances import Ended
-from assistant.session import Chat
+from assistant.chat import Chat
 from assistant.voice.events import STAGES, TurnReport
 from assistant.voice.turn import SpokenAnswer
 from assistant.voice.understanding import Guess

@@ -17,6 +17,7 @@ from pathlib import PurePath
 import numpy as np
 
 from assistant.audio.speaker import Speaker
+from assistant.chat import Chat
 from assistant.claims import told_apart
 from assistant.conversation import Message, Role, State
 from assistant.documents import answering
@@ -25,7 +26,7 @@ from assistant.engines import LanguageModel, Prompt
 from assistant.engines.hearing import Sound, Voice
 from assistant.errors import AssistantError, PromptTooLong
 from assistant.flow import buffered
-from assistant.session import Chat, answer_from, chat_turn
+from assistant.session import answer_from, chat_turn
 from assistant.spoken.clauses import Clause, clauses
 from assistant.spoken.speakable import speakable
 from assistant.turn import Turn, Usage

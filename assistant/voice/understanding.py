@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from assistant.audio.speaker import Speaker
 from assistant.audio.utterances import SoftEnd
+from assistant.chat import Chat
 from assistant.engines import LanguageModel
 from assistant.engines.hearing import Transcriber, TurnJudge, Voice
 from assistant.errors import AssistantError
-from assistant.session import Chat
 from assistant.turn import Turn
 from assistant.voice import turn_taking
 from assistant.voice.attention import Mode
