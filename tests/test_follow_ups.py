@@ -83,3 +83,58 @@ def test_today_without_a_time_behind_the_hour_that_a_day_means_is_asked() -> Non
     bench = Bench()
     assert bench.say("remind me today to call mum") == "When shall I remind you to call mum?"
     assert bench.say("at 5").startswith("I will remind you to call mum: 17:00")
+
+
+def test_an_alarm_by_a_length_is_corrected_by_a_length() -> None:
+    bench = Bench()
+    bench.say("wake me up in 8 hours")
+    assert bench.say("actually make that 7 and a half hours").startswith("The alarm is now set for 19:30")
+    assert bench.say("make it 10 minutes later").startswith("The alarm is now set for 19:40")
+    assert bench.say("how long till then").startswith("19:40")
+
+
+def test_another_alarm_and_one_of_several() -> None:
+    bench = Bench()
+    bench.say("set an alarm for 6:45 on weekdays")
+    assert bench.say("and 9 on weekends") == "Alarm set for every Saturday, Sunday at 09:00."
+    assert bench.say("turn off the weekend one").startswith("Cancelled the alarm for")
+    assert bench.say("what alarms do I have").startswith("every Monday")
+
+
+def test_the_timer_of_a_length_and_which_is_next() -> None:
+    bench = Bench()
+    bench.say("set timers for 5 and 10 minutes")
+    assert bench.decide("which one finishes first").calls[0].tool == "timer.status"
+    assert bench.say("cancel the 10 minute one") == "Cancelled the 10 minute timer."
+
+
+def test_what_was_bought_is_ticked_and_an_ampersand_parts_items() -> None:
+    bench = Bench()
+    assert bench.say("put bread, cheese & tomatoes on the list").startswith("Added bread, cheese, tomatoes to")
+    assert bench.say("oh and some olives") == "Added olives to the shopping list."
+    assert bench.say("I already bought the cheese") == "Ticked cheese off on the shopping list."
+    assert bench.say("got the bread too") == "Ticked bread off on the shopping list."
+
+
+def test_a_note_is_not_cut_at_its_and_unless_a_request_follows() -> None:
+    bench = Bench()
+    text = "the plumber comes on thursday between 8 and 12"
+    assert bench.say(f"note: {text}") == f"Noted: {text}"
+    assert [c.tool for c in bench.decide("note: buy paint and turn off the kitchen light").calls] == [
+        "note.add",
+        "home.turn_off",
+    ]
+
+
+def test_a_sum_is_shared() -> None:
+    bench = Bench()
+    bench.say("what's 18% tip on 64.50")
+    assert bench.say("split that three ways") == "(18% of 64.50) / 3 = 3.87"
+
+
+def test_too_dark_somewhere_asks_for_the_room_and_too_bright_takes_it_back() -> None:
+    bench = Bench()
+    assert bench.say("it's too dark in here") == "In which room?"
+    assert bench.state("light.garden") == "off"
+    assert bench.say("the kitchen").startswith("Kitchen Light: on (brightness 20 %)")
+    assert bench.say("ok that's too dark now").startswith("Kitchen Light: on (brightness 40 %)")

@@ -53,6 +53,9 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
         given = found[0].arguments.get("at") if found else None
         known = {k: v for k, v in call.arguments.items() if k != "day"}
         return replace(call, arguments={**known, "at": given}) if given else None
+    if argument == "area":
+        place = re.sub(r"^(?:in |on )?(?:the |my )?", "", plain(text), flags=re.IGNORECASE)
+        return None if _COMMAND.match(place) or _REMARK.match(place) else _with_area(call, place)
     if argument in _MEASURED:
         numbers = find(plain(text), now, ("percent", "number", "temperature"))
         value = float(getattr(numbers[0].value, "value", numbers[0].value)) if numbers else None
@@ -69,6 +72,10 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
         return None  # "read that aloud" is no text to copy, "add tea to my list" no item
     told = re.sub(r"^(?:to|about|that) ", "", plain(text), flags=re.I) if argument == "message" else plain(text)
     return replace(call, arguments={**call.arguments, argument: told})
+
+
+def _with_area(call: Call, place: str) -> Call:
+    return replace(call, arguments={**{k: v for k, v in call.arguments.items() if k != "one"}, "area": place})
 
 
 _MEASURED: Final = frozenset({"position", "percentage", "temperature", "brightness", "volume_level"})
@@ -98,7 +105,7 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     if family == "list" and (found := of_list(last, text)):
         return found
     words = INSTEAD.sub("", plain(text))
-    if last.tool == "reminder.set" and (found := _reminded_again(last, text, now)):
+    if last.tool in ("reminder.set", "alarm.set", "alarm.change") and (found := _set_again(last, text, now)):
         return found
     if family in ("timer", "alarm", "reminder") and (found := _of_time(last, family, words, now)):
         return found
@@ -106,6 +113,10 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
         return moved_entry(str(last.arguments["title"]), m[1], now)
     if family == "calculator" and (m := re.fullmatch(_REST_OF_SUM, words, re.I)):
         expression = f"({last.arguments.get('expression', '')}) {m['sign']} {m['rest']}"
+        return Call("calculator", {"expression": expression}, source="follow-up") if calculates(expression) else None
+    if family == "calculator" and (m := re.fullmatch(_SHARED, words, re.I)):
+        n = _WAYS.get(m["n"].casefold(), m["n"])
+        expression = f"({last.arguments.get('expression', '')}) / {n}"
         return Call("calculator", {"expression": expression}, source="follow-up") if calculates(expression) else None
     if other := again(last, words, now):
         return other
@@ -146,6 +157,13 @@ def follow_up(last: Call | None, text: str, now: datetime) -> Call | None:
     ):
         return _again_with(last, float(m.group(1)))
     return None
+
+
+_WAYS: Final = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8"}
+_SHARED: Final = (
+    rf"(?:split|share|divide) (?:it|that)(?: up)?(?: evenly| equally)? (?:(?:by|in|into|between|among) )?(?:the )?"
+    rf"(?P<n>\d{{1,3}}|{'|'.join(_WAYS)})(?: ways| people| of us| parts)?"
+)
 
 
 def _domain(last: Call) -> str:
@@ -209,6 +227,10 @@ def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
         if found and found[0].tool == opening:
             return Call(found[0].tool, found[0].arguments, source="follow-up")
     if family != "timer":
+        if re.fullmatch(_HOW_LONG_TILL, words, re.I):
+            return Call(f"{family}.list", source="follow-up")
+        if m := re.fullmatch(_ONE_OF_THEM, words, re.I):
+            return Call(f"{family}.cancel", {"words": m["which"]}, source="follow-up")
         moved = re.match(_MOVING, words, re.I) or re.fullmatch(_CORRECTING, words, re.I)
         shifted = re.match(_SHIFTING, words, re.I)
         if shifted and re.search(_WHICH_WAY, words, re.I) and (by_s := shift_s(words, shifted[1], now)):
@@ -222,6 +244,8 @@ def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
         r"(?:add|another|give me|plus|(?:extend|increase|prolong) it by)\s+(.+?)(?:\s+more)?$", words, re.I
     ):
         return _timer_call("timer.increase", m[1], now)
+    if re.fullmatch(_WHICH_NEXT, words, re.I):
+        return Call("timer.status", source="follow-up")
     named = {"name": last.arguments["name"]} if last.arguments.get("name") else {}
     if m := re.fullmatch(_PAUSING, words, re.I):
         return Call("timer.pause" if m[1].casefold() == "pause" else "timer.resume", named, source="follow-up")
@@ -235,12 +259,15 @@ def _of_time(last: Call, family: str, words: str, now: datetime) -> Call | None:
     return None
 
 
-def _reminded_again(last: Call, text: str, now: datetime) -> Call | None:
-    """The same reminder at another time too: "and again in 40 minutes", "and at 8"."""
+def _set_again(last: Call, text: str, now: datetime) -> Call | None:
+    """The same reminder, or an alarm, at another time too: "and again in 40 minutes", "and 9 on weekends"."""
     words = " ".join(text.split()).strip(" .!?")
     for pattern in _ONCE_MORE:
         if m := re.fullmatch(pattern, words, re.IGNORECASE):
             when = m["when"] if m["when"][0].isalpha() else f"at {m['when']}"
+            if last.tool != "reminder.set":
+                set_too = [r for r in ruled(f"set an alarm {when}", now) if r.tool == "alarm.set"]
+                return Call("alarm.set", set_too[0].arguments, source="follow-up") if set_too else None
             found = ruled(f"remind me {when} to look", now)
             if found and found[0].arguments.get("message") == "look" and (at := found[0].arguments.get("at")):
                 return replace(last, arguments={**last.arguments, "at": at}, source="follow-up")
@@ -272,7 +299,15 @@ _SHIFTING: Final = (
     r"((?:an?|half|\d|\w+ (?:min|hour)).*?)$"
 )
 _WHICH_WAY: Final = (  # "5 min" alone says nothing of an alarm
-    r"\b(?:later|earlier|sooner|more|back|forward|by|make|move|push|put|shift|bring|delay|postpone)\b"
+    r"\b(?:later|earlier|sooner|more|back|forward|by|move|push|put|shift|bring|delay|postpone)\b"
+)
+_WHICH_NEXT: Final = (
+    r"which (?:one|timer)?(?: is| will)? ?(?:finish(?:es)?|ends?|rings?|goes off|done|up|next)(?: first| next)?"
+)
+_ONE_OF_THEM: Final = r"(?:cancel|delete|remove|(?:turn|switch) off) (?:the |my )?(?P<which>.+?) one"
+_HOW_LONG_TILL: Final = (
+    r"(?:how (?:long|much time|many hours) (?:is (?:it |that |there )?)?(?:until|till|before|to)(?: then| that| it)?"
+    r"|(?:when|what time) is (?:that|it))"
 )
 _PAUSING: Final = r"(pause|resume|continue|unpause|restart)(?: (?:it|that|the timer))?"
 _MOVING: Final = r"(?:make|move|change|set|push|put|shift) (?:it|that) (?:back )?(?:to |for |at |by )?(.+)"
@@ -284,6 +319,9 @@ _CORRECTING: Final = (
 
 def _moved(last: Call, family: str, words: str, now: datetime) -> Call | None:
     """The alarm or reminder of the last action, at another time, or at the same on another day."""
+    lasts = find(words, now, ("duration",))
+    if lasts and not lasts[0].start and lasts[0].end == len(words):  # "wake me in 8 hours", "make that 7 and a half"
+        words = f"in {words}"
     for opening in ("alarm for", "alarm at" if family == "alarm" else "remind me at"):
         found = ruled(f"{opening} {words}", now)
         kept = "day" if opening == "alarm for" else "at"

@@ -37,6 +37,12 @@ def of_list(last: Call, text: str) -> Call | None:
         re.I,
     ):
         return Call("list.has", {**named, "item": m["item"]}, source="follow-up")
+    if m := re.fullmatch(
+        r"(?:i(?:'ve| have)? )?(?:already |just )?(?:bought|got) (?:the |some )?(?P<item>.+?)(?: already| too| now)?",
+        words,
+        re.I,
+    ):
+        return Call("list.complete", {**named, "item": m["item"]}, source="follow-up")
     if m := re.fullmatch(r"take (?:the )?(.+?) off(?: (?:it|the list|again))?", words, re.I):
         return Call("list.remove", {**named, "item": m[1]}, source="follow-up")
     if re.fullmatch(r"(?:clear|empty|wipe) (?:it|the list|that list)", words, re.I):
@@ -46,7 +52,9 @@ def of_list(last: Call, text: str) -> Call | None:
     raw = " ".join(text.split()).strip(" .!")
     m = re.fullmatch(r"(?:put|add) (.+?) (?:on|to) (?:it|there)(?: too| as well)?", words, re.I)
     m = m or (
-        re.fullmatch(r"(?:and|also|add|and also|and add|also add) (.+?)(?: too| as well)?", raw, re.I)
+        re.fullmatch(
+            r"(?:oh,? |ah,? )?(?:and|also|add|and also|and add|also add) (?:some )?(.+?)(?: too| as well)?", raw, re.I
+        )
         if last.tool == "list.add"
         else None
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Final
 
 from assistant.home.sentences import Match
 from assistant.rules.follow_up_list import OTHER_REQUEST
@@ -58,10 +59,22 @@ def stop_word(text: str) -> list[Call]:
     return [Call("timer.snooze", source="rules")] if words[:1] == ["snooze"] else []
 
 
+_WRITTEN_DOWN: Final = frozenset({"note.add", "fact.remember"})
+_ASKED_TOO: Final = re.compile(
+    r"(?:please )?(?:turn|switch|set|add|put|remind|wake|start|open|close|lock|play|cancel|dim|tell|what|note"
+    r"|remember)\b",
+    re.IGNORECASE,
+)
+
+
 def took_too_much(call: Call) -> bool:
     """Whether a free-text argument may hold a second request; "milk and eggs" on a list are two items."""
     if call.tool in ("list.complete", "list.remove") and not OTHER_REQUEST.search(str(call.arguments.get("item", ""))):
         return False
+    if call.tool in _WRITTEN_DOWN and not any(
+        map(_ASKED_TOO.match, AND.split(str(call.arguments.get("text", "")))[1:])
+    ):
+        return False  # "note: the plumber comes between 8 and 12"
     free = [
         str(v)
         for k, v in call.arguments.items()

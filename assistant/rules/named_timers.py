@@ -25,11 +25,18 @@ _ORDER: Final = re.compile(
 )
 
 
+_LONG_ONE: Final = re.compile(r"\b([\w-]+[ -](?:hour|minute|min|second|sec)s?) one\b", re.IGNORECASE)
+
+
 def timer_said(text: str, records: Records) -> str | None:
     """The request with the word "timer" behind the name of one that runs; None where it names none."""
     words = plain(text)
     if not _ABOUT_TIMERS.match(words) or re.search(r"\btimers?\b", words, re.IGNORECASE):
         return None
+    if (said := _LONG_ONE.sub(r"\1 timer", words)) != words and any(
+        t.kind == "timer" for t in all_timers(records).values()
+    ):
+        return said
     for name in sorted((t.name for t in all_timers(records).values() if t.kind == "timer" and t.name), key=len)[::-1]:
         said = re.sub(rf"(?:\b(?:the|my) )?\b{re.escape(bare_name(name))}\b(?! timer)", f"the {name} timer", words,
                       count=1, flags=re.IGNORECASE)  # fmt: skip

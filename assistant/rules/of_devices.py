@@ -61,7 +61,7 @@ _PATTERNS: Final = tuple(
         rf"(?: (?:in|of|on|for) {_THE}(?P<what>.+?))?{_BEHIND}",
         rf"(?P<dim>dim) {_IT}(?: down)?{_BEHIND}",
         rf"(?P<brighten>brighten|darken|dim|warm|heat|cool)(?: up| down)? {_THE}(?P<what>.+?)(?: up| down)?{_BEHIND}",
-        rf"(?:it(?:'s| is) )?(?:{_SOME}|way |far |much )?(?:too|so) (?P<too>{'|'.join(_TOO)})"
+        rf"(?:(?:it|that)(?:'s| is) )?(?:{_SOME}|way |far |much )?(?:too|so) (?P<too>{'|'.join(_TOO)})"
         rf"(?: (?P<here>in here)| in {_THE}(?P<what>.+))?",
     )
 )

@@ -184,11 +184,17 @@ def _of_kind(kind: str, surroundings: Surroundings) -> list[Timer]:
     return sorted(timers, key=lambda t: remaining_s(t, clock))
 
 
+_REPEATED: Final = {"weekend": (5, 6), "weekday": (0, 1, 2, 3, 4), "daily": tuple(range(7)), "day": tuple(range(7))}
+
+
 def _matching(words: str, timers: list[Timer], surroundings: Surroundings) -> list[Timer]:
     """Those that the words tell: by message, by name, or by their time or day. All of them where no words are given."""
     if not key(words):
         return timers
     found = [t for t in timers if key(words) in key(f"{t.message} {t.name} {t.due_local[11:16]}")]
+    repeated = _REPEATED.get(re.sub(r"^every |s$", "", key(words)))
+    if repeated and (again := [t for t in timers if tuple(t.weekdays or ()) == repeated]):
+        return again
     moments = find(f"at {words}", surroundings.clock(), ("time", "date", "datetime"))
     if found or not moments:
         return found

@@ -37,6 +37,13 @@ def step(arguments: Step, surroundings: Surroundings) -> Outcome:
     found = stepping(surroundings.home(), arguments)
     if not found:
         raise ToolError(f"There is nothing there whose {arguments.quantity or 'setting'} I could change.")
+    if (
+        arguments.up
+        and _everywhere(arguments)
+        and len({e.area_id for e in found}) > 1
+        and all(e.state == "off" for e in found)
+    ):
+        raise Missing("area", "In which room?")  # "it's too dark in here" from somebody who may be anywhere
     if arguments.one and len(found) > 1:
         raise Missing("name", f"Which one: {', '.join(e.name for e in found[:MAX_ASKED])}?")
     changes = {e.id: after for e in found if (after := stepped_to(e, arguments.up, arguments.by)) is not None}
@@ -47,6 +54,10 @@ def step(arguments: Step, surroundings: Surroundings) -> Outcome:
     told = "; ".join(f"{e.name}: {reading(e)}" for e in list(changes.values())[:MAX_NAMED])
     more = f"; and {len(changes) - MAX_NAMED} more" if len(changes) > MAX_NAMED else ""
     return Outcome(f"{told}{more}.", {"entities": sorted(changes)})
+
+
+def _everywhere(arguments: Step) -> bool:
+    return not (arguments.name or arguments.area or arguments.floor)
 
 
 def stepping(home: Home, arguments: Step) -> list[Entity]:

@@ -209,7 +209,7 @@ def _split(item: str, list_name: str) -> list[str]:
     if "," not in item and not shops:
         return [item.strip()]
     kept_whole = _ONE_THING.sub(lambda match: match[0].replace(" ", "\0"), item)
-    parts = re.split(r",\s*(?:and\s+)?|\s+(?:and|plus|as well as)\s+", kept_whole)
+    parts = re.split(r",\s*(?:and\s+)?|\s+(?:and|&|plus|as well as)\s+", kept_whole)
     return [p.replace("\0", " ").strip() for p in parts if p.strip()] or [item.strip()]
 
 
