@@ -138,3 +138,45 @@ def test_too_dark_somewhere_asks_for_the_room_and_too_bright_takes_it_back() -> 
     assert bench.state("light.garden") == "off"
     assert bench.say("the kitchen").startswith("Kitchen Light: on (brightness 20 %)")
     assert bench.say("ok that's too dark now").startswith("Kitchen Light: on (brightness 40 %)")
+
+
+@pytest.mark.parametrize(
+    ("text", "tool"),
+    [
+        ("all lights off please", "home.turn_off"),
+        ("all the kitchen lights on", "home.turn_on"),
+        ("switch everything in the kitchen off", "home.turn_off"),
+        ("are all lights off", "home.state"),
+    ],
+)
+def test_all_of_a_kind_without_a_verb_is_a_command_and_a_question_stays_one(text: str, tool: str) -> None:
+    assert [c.tool for c in Bench().decide(text).calls] == [tool]
+
+
+def test_what_cooks_is_the_timer_of_its_name() -> None:
+    bench = Bench()
+    bench.say("timer 20 min for the pizza")
+    assert bench.say("and 5 minutes for the salad") == "Timer set for 5 minutes, named salad."
+    assert bench.say("how's the pizza doing") == "pizza timer: 20 minutes left"
+    assert bench.say("is the salad ready yet") == "salad timer: 5 minutes left"
+    assert bench.say("give the pizza two more minutes") == "22 minutes left on the pizza timer."
+    assert not bench.decide("is the moon ready").calls
+
+
+def test_a_degree_less_moves_no_blinds() -> None:
+    bench = Bench()
+    bench.say("set the heating to 21 in the bedroom")
+    assert bench.say("turn it down a degree") == "Bedroom Radiator: heat (set to 20 degrees)."
+
+
+def test_it_is_what_was_just_listed_paused_or_entered() -> None:
+    bench = Bench()
+    bench.yes = True
+    bench.say("add call the dentist to my to do list")
+    assert bench.say("mark it as done") == "Ticked call the dentist off on the to do list."
+    bench.say("play jazz")
+    bench.say("pause")
+    assert bench.say("continue") == "Playing on: Office Speaker."
+    bench.say("add a meeting with Sarah tomorrow at 2pm to my calendar")
+    assert "meeting with Sarah" in bench.say("cancel the meeting with Sarah")
+    assert "nothing in the calendar" in bench.say("what's on my calendar tomorrow")

@@ -7,6 +7,7 @@
     corrections.py                 "five, no wait, ten minutes"
     several.py, beside.py          several actions in one request; an action beside a question
     follow_up*.py                  what refers back: "make it ten minutes", "and in ounces?"
+    answered.py                    the answer to what was asked back: "For how long?"
     device_words.py, devices_meant.py   which devices: "everything but the lamp", "a bit warmer"
     meanings.py, named_timers.py   what a matched sentence means as a call; timers told by their name alone
     out_of_reach.py, own.py        what nothing here can do, and what only the user can know: said, not made up

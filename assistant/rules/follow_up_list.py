@@ -37,6 +37,11 @@ def of_list(last: Call, text: str) -> Call | None:
         re.I,
     ):
         return Call("list.has", {**named, "item": m["item"]}, source="follow-up")
+    put = str(last.arguments.get("item") or "")
+    if put and re.fullmatch(
+        r"(?:mark|check|tick|cross) (?:it|that)(?: off)?(?: as (?:done|complete))?|(?:it's|that's) done", words, re.I
+    ):
+        return Call("list.complete", {**named, "item": put}, source="follow-up")
     if m := re.fullmatch(
         r"(?:i(?:'ve| have)? )?(?:already |just )?(?:bought|got) (?:the |some )?(?P<item>.+?)(?: already| too| now)?",
         words,

@@ -20,6 +20,16 @@ _ABOUT_TIMERS: Final = re.compile(
     r"|how (?:much|long)|(?:add|take|put) (?:another )?[\w ]+ (?:hours?|minutes?|mins?|seconds?|secs?))\b",
     re.IGNORECASE,
 )
+_DONE_YET: Final = re.compile(
+    r"^(?:is|are) ((?:the |my )?[\w' -]+?) (?:done|ready|finished|cooked)(?: yet)?$"
+    r"|^how(?:'s|'re| is| are) ((?:the |my )?[\w' -]+?) (?:doing|coming along|getting on)$",
+    re.IGNORECASE,
+)
+_GIVE_MORE: Final = re.compile(
+    r"^give ((?:the |my )?[\w' -]+?) (?:another )?([\w-]+(?: more)? (?:hours?|minutes?|mins?|seconds?|secs?))"
+    r"(?: more| longer)?$",
+    re.IGNORECASE,
+)
 _ORDER: Final = re.compile(
     r"(?:cancel|stop|end) (?:the|my) (?P<name>(?!(?:last|first|other|next)\b)[\w'-]+(?: [\w'-]+){0,2})", re.IGNORECASE
 )
@@ -31,6 +41,8 @@ _LONG_ONE: Final = re.compile(r"\b([\w-]+[ -](?:hour|minute|min|second|sec)s?) o
 def timer_said(text: str, records: Records) -> str | None:
     """The request with the word "timer" behind the name of one that runs; None where it names none."""
     words = plain(text)
+    words = _DONE_YET.sub(lambda m: f"how much time is left on {m[1] or m[2]}", words)
+    words = _GIVE_MORE.sub(lambda m: f"add {m[2].replace(' more', '')} to {m[1]}", words)
     if not _ABOUT_TIMERS.match(words) or re.search(r"\btimers?\b", words, re.IGNORECASE):
         return None
     if (said := _LONG_ONE.sub(r"\1 timer", words)) != words and any(

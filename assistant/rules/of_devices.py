@@ -100,6 +100,8 @@ def _stepped(told: dict[str, str], now: datetime) -> Stepped | None:
         quantity, what = said, named["what"] or ""
     if told.get("way") and quantity == "temperature" and not what:
         what = "heating"
+    if not quantity and re.search("degree|°", " ".join(told.values()), re.IGNORECASE):
+        quantity = "temperature"  # "turn it down a degree" moves no blinds
     amount = told.get("by") or told.get("by2") or told.get("by3") or ""
     by = _number(amount, now) if amount else None
     if amount and by is None:

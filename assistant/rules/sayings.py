@@ -27,6 +27,8 @@ def sayings(text: str, last: Call | None, languages: Sequence[str], surroundings
         _each_kind(plain(text)),
         _minded(text),
         "turn off everything" if _STILL_ON.fullmatch(plain(text)) else None,
+        _ALL_ON.sub(r"turn \2 \1", plain(text)) if _ALL_ON.fullmatch(plain(text)) else None,
+        _EVERYTHING_IN.sub(r"turn \3 \1 \2", plain(text)) if _EVERYTHING_IN.fullmatch(plain(text)) else None,
         "play some music" if _MUSIC_ON.fullmatch(plain(text)) else None,
         _TELLY.sub("tv", text) if _TELLY.search(text) else None,
         "pause the music" if _MUSIC_OFF.fullmatch(plain(text)) else None,
@@ -91,6 +93,10 @@ _STILL_ON: Final = re.compile(
     r"(?:turn|switch) (?:off )?(?:whatever|everything|anything|all)(?: that)?(?:'s| is| are) (?:still )?on(?: off)?",
     re.IGNORECASE,
 )
+_ALL_ON: Final = re.compile(  # no question, though "are all lights off" has the same end
+    r"(all (?:of )?(?:the |my |our )?(?:[\w' ]+ )?lights|everything) (on|off)", re.IGNORECASE
+)
+_EVERYTHING_IN: Final = re.compile(r"(?:turn|switch) (everything|all) (in .+?) (on|off)", re.IGNORECASE)
 _MUSIC_ON: Final = re.compile(r"(?:turn|switch|put) (?:on )?(?:some |the )?music(?: on)?", re.IGNORECASE)
 _TELLY: Final = re.compile(r"\b(?:telly|tele|television set)\b", re.IGNORECASE)
 _MUSIC_OFF: Final = re.compile(r"(?:turn|switch|shut) (?:off (?:the |my )?music|(?:the |my )?music off)", re.IGNORECASE)

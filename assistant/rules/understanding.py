@@ -16,11 +16,12 @@ from typing import Final
 from assistant.home.kinds import kind_of
 from assistant.home.model import key
 from assistant.home.sentences import Match, sentences_for
+from assistant.rules.answered import answer_to_question
 from assistant.rules.beside import with_words
 from assistant.rules.corrections import as_meant
 from assistant.rules.device_words import as_meant_here, is_here, of_garage, stands
 from assistant.rules.devices_meant import on_devices
-from assistant.rules.follow_up import INSTEAD, IT, WHERE, answer_to_question, follow_up
+from assistant.rules.follow_up import INSTEAD, IT, WHERE, follow_up
 from assistant.rules.german_words import forbids_in_german
 from assistant.rules.meanings import call_of, less_sure, one_meant, stop_word, took_too_much
 from assistant.rules.named_timers import no_such_timer, timer_said
