@@ -21,7 +21,7 @@ from assistant.documents.chunks import TARGET_CHARS, chunks, split
 from assistant.documents.library import Library
 from assistant.documents.parsers import Passage
 from assistant.documents.search import question_words, search
-from assistant.documents.store import DocumentStore, open_documents, tables
+from assistant.documents.store import DocumentStore, Located, open_documents, tables
 from assistant.errors import HistoryDamaged
 from assistant.history import ephemeral_history, open_history, rekey
 from assistant.history.database import Database, connect
@@ -88,6 +88,14 @@ def test_text_without_sentences_is_cut_all_the_same() -> None:
 
 def test_documents_of_a_folder_without_hidden_and_other_files(store: DocumentStore) -> None:
     assert names(store) == ["papers/boiler.md", "papers/garden.txt"]
+
+
+@pytest.mark.parametrize(
+    ("page", "line", "place"),
+    [(12, 1, "a.pdf, page 12, Heating"), (0, 1, "a.pdf, Heating"), (0, 2, "a.pdf, line 2, Heating")],
+)
+def test_a_place_is_told_by_its_page_or_else_by_its_line(page: int, line: int, place: str) -> None:
+    assert Located(1, "a.pdf", Path("a.pdf"), "", "Heating", page, line).place == place
 
 
 def test_found_by_stems_of_words_with_heading(store: DocumentStore) -> None:

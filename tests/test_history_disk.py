@@ -131,6 +131,14 @@ def test_network_file_systems_are_recognised(tmp_path: Path, path: str, expected
     assert not database.on_network(Path(path), tmp_path / "nowhere")
 
 
+def test_on_a_disk_of_this_machine_there_is_a_wal_and_nothing_to_say(folder: Path) -> None:
+    history = open_history(folder)
+    history.save_conversation(talk("talk", "lantern"))
+    assert (folder / "history.db-wal").exists()
+    assert not [notice for notice in history.notices if "network drive" in notice]
+    history.close()
+
+
 def test_on_a_network_file_system_it_works_without_a_wal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "on_network", lambda path: True)
     history = open_history(folder)

@@ -73,6 +73,24 @@ def test_a_redirect_elsewhere_is_refused(hub: Hub, store: Store, target: str) ->
     assert "not one of its own hosts" in fails(store, entry_for())
 
 
+@pytest.mark.parametrize("bypassed", [False, True])
+def test_a_proxy_is_asked_unless_the_host_needs_none(
+    hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch, bypassed: bool
+) -> None:
+    with Hub() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        for variable in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(variable, "127.0.0.1" if bypassed else "example.org")
+        hub.serve(HUB_PATH, Served(CONTENT))
+        proxy.serve(hub.url + HUB_PATH, Served(CONTENT))  # a proxy is asked for the whole address
+        entry = entry_for()
+        pull(entry, store, limits=QUICK)
+        assert installed(store, entry) == CONTENT
+        asked, spared = (hub, proxy) if bypassed else (proxy, hub)
+        assert len(asked.requests) == 4
+        assert spared.requests == []
+
+
 def test_a_redirect_in_circles_ends(hub: Hub, store: Store) -> None:
     hub.serve(HUB_PATH, Served(redirect=HUB_PATH))
     assert "circles" in fails(store, entry_for())

@@ -291,3 +291,11 @@ def test_adding_a_file_of_the_catalogue_installs_it_under_its_name(store: Store,
     assert store.added() == {}
     assert [check.problem for check in store.verify()] == [""]
     assert store.resolve("smollm2-135m").path.parent == store.blobs
+
+
+def test_a_model_that_is_not_here_says_how_much_there_is_to_fetch(store: Store) -> None:
+    entry = Entry(
+        name="far", kind="asr", files=(File("far.bin", 1_499_600_000, "0" * 64), File("b", 900_000, "1" * 64))
+    )
+    with pytest.raises(ModelMissingError, match=r"far is not here; run .*\(1,500 MB\)"):
+        store.open_file(entry, entry.files[0])

@@ -263,3 +263,14 @@ def test_the_models_words_are_never_a_confirmation(fake_model: ScriptedModel) ->
     assert "needs your confirmation" in "".join(chat_turn(asked, Turn(), chat, fake_model))
     assert bench.state("lock.front_door") == "locked"
     assert chat.conversation.branch()[-1].handled_by.startswith("rule home.turn_off, ")
+
+
+def test_without_rules_nothing_is_read_from_the_words() -> None:
+    """`assistant explain --no-rules`: also what was undone is not done again by "redo"."""
+    bench = Bench()
+    bench.say("turn on the desk lamp")
+    bench.say("undo")
+    bench.router.use_rules = False
+    assert bench.router.decide("turn on the desk lamp").handled_by == MODEL
+    assert bench.router.decide("turn on the kitchen sprinkler").handled_by == MODEL
+    assert bench.router.decide("redo").text == "redo"
