@@ -119,6 +119,7 @@ def answer_from(consulted: Consultation, sampling: Sampling, turn: Turn, model: 
             said = "".join(model.stream(prompt, turn))
         except PromptTooLong:
             if len(passages) <= 1:
+                turn.usage.finish_reason = "too_long"
                 raise
             passages = passages[:-1]
             continue
@@ -145,6 +146,7 @@ def _stream_trimming(reply: Message, turn: Turn, chat: Chat, model: LanguageMode
         except PromptTooLong as too_long:
             counts = dict(zip((m.id for m in prompt.messages), too_long.message_tokens, strict=False))
             if not chat.conversation.drop_older_half(counts):
+                turn.usage.finish_reason = "too_long"
                 raise
             turn.mark("trimmed")
             chat.history.save_conversation(chat.conversation)

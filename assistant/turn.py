@@ -28,7 +28,7 @@ class Usage:
     decode_ms: float = 0.0
     n_context: int = 0
     end_log_odds: float | None = None
-    finish_reason: str = ""  # stop | length | context | cancelled | repetition | deadline | crashed
+    finish_reason: str = ""  # stop | length | context | cancelled | repetition | deadline | crashed | too_long
 
     @property
     def tokens_per_s(self) -> float:

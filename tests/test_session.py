@@ -161,3 +161,4 @@ def test_a_question_that_alone_is_too_long_is_an_error(chat: Chat, fake_model: S
         answer(chat, chat.ask("word " * 5000), fake_model)
     assert [state for *_, state in saved(chat)] == [State.COMPLETE, State.INTERRUPTED]
     assert saved(chat)[0][0] == Role.USER
+    assert [m.finish_reason for m in chat.conversation.branch()] == ["", "too_long"]  # answering again would not help

@@ -8,7 +8,7 @@ from textual import events
 from textual.widgets import Static
 
 from assistant.conversation import Message, Role, State
-from assistant.errors import EngineCrashed, HistoryError
+from assistant.errors import EngineCrashed, HistoryError, PromptTooLong
 from assistant.history import ephemeral_history
 from assistant.tui.prompt import MAX_CHARS
 from assistant.tui.reply import ReplyView
@@ -233,3 +233,14 @@ def view_of_message(message: Message) -> ReplyView:
 def test_a_reply_found_streaming_on_disk_reads_as_interrupted() -> None:
     view = view_of_message(Message(Role.ASSISTANT, "half", state=State.STREAMING))
     assert "interrupted" in view._small_print()
+
+
+def test_under_a_question_that_is_too_long_it_says_what_to_do() -> None:
+    async def story(chat: Chat) -> None:
+        await chat.ask("word " * 5000)
+        await chat.until(lambda: chat.notices)
+        assert "Too long" in chat.notices[0] and "5005 tokens" in chat.notices[0]
+        printed = str(chat.last.query_one(".small-print", Static).render())
+        assert "too long" in printed and "answers again" not in printed
+
+    run(services(scripted([PromptTooLong([5, 5000], 4096)])), story)

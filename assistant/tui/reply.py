@@ -254,6 +254,8 @@ class ReplyView(MessageView):
         }.get(message.state, [])
         if message.finish_reason == "length":
             parts = ["cut at the longest allowed reply: e continues it"]
+        if message.finish_reason == "too_long":
+            parts = ["the question is too long for the model: e on the question shortens it"]
         if message.finish_reason == "repetition":
             parts = ["stopped: the model began to repeat itself"]
         if message.handled_by not in ("", "model"):
