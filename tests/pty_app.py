@@ -2,7 +2,8 @@
 
     python tests/pty_app.py SCRIPT.json SETTINGS.toml
 
-The script holds `replies` (each a list of pieces), `pause_s` between pieces, and optionally `load_s`. The history is an
+The script holds `replies` (each a list of pieces), `pause_s` between pieces, and optionally `load_s` and `hangs`: it
+does not leave when it is told to. The history is an
 ephemeral one: SQLCipher in memory; what it holds is printed in the end.
 """
 
@@ -21,7 +22,8 @@ from assistant import config
 from assistant.engines import LanguageModel, Prompt
 from assistant.errors import AssistantError, EngineCrashed, ModelMissingError
 from assistant.history import ephemeral_history
-from assistant.tui.app import run_chat
+from assistant.tui import terminal
+from assistant.tui.app import ChatApp, run_chat
 from assistant.tui.services import Services
 from assistant.turn import Turn
 from fakes import ScriptedModel
@@ -52,6 +54,10 @@ class PacedModel(ScriptedModel):
 def main() -> int:
     script = json.loads(Path(sys.argv[1]).read_text())
     settings_path = Path(sys.argv[2])
+    terminal.LEAVE_S = 60.0  # a busy machine takes its time for what is tested: to leave in order
+    if script.get("hangs"):
+        terminal.LEAVE_S = 0.1
+        ChatApp.leave_from_thread = lambda self, exit_code: None
 
     def open_model(name: str, report: Callable[[str], None]) -> LanguageModel:
         time.sleep(script.get("load_s", 0.0))

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,9 @@ _ALLOWED = re.compile(
 )
 
 
-def command(tmp_path: Path, replies: list[list[str]], pause_s: float = 0.0) -> list[str]:
+def command(tmp_path: Path, replies: list[list[str]], pause_s: float = 0.0, hangs: bool = False) -> list[str]:
     script = tmp_path / "script.json"
-    script.write_text(json.dumps({"replies": replies, "pause_s": pause_s}))
+    script.write_text(json.dumps({"replies": replies, "pause_s": pause_s, "hangs": hangs}))
     return [sys.executable, str(DRIVER), str(script), str(tmp_path / "settings.toml")]
 
 
@@ -137,6 +138,20 @@ def test_a_signal_commits_the_reply_and_leaves_the_terminal_as_it_was(tmp_path: 
     after = at.raw.split(b"\x1b[?1049l")
     assert len(after) == 2, "the alternate screen was left once"
     assert "kept assistant stopped" in after[1].decode() and "Traceback" not in after[1].decode()
+
+
+def test_an_app_that_cannot_leave_gives_the_terminal_back_all_the_same(tmp_path: Path) -> None:
+    with terminal(command(tmp_path, [["fine"]], hangs=True)) as at:
+        before = termios.tcgetattr(at.master)
+        ready(at)
+        assert termios.tcgetattr(at.master) != before
+        at.process.send_signal(signal.SIGTERM)
+        assert at.end() == 128 + signal.SIGTERM
+        assert termios.tcgetattr(at.master) == before
+    drawn, after = at.raw.split(b"\x1b[?1049l")
+    for mode in (b"?1000", b"?1003", b"?1015", b"?1006", b"?1004", b"?2004"):
+        assert drawn.rfind(mode + b"h") < (drawn + after).rfind(mode + b"l"), mode
+    assert b"\x1b[?25h" in after and drawn.count(b"\x1b[>") == drawn.count(b"\x1b[<u")
 
 
 def test_a_terminal_that_goes_away_ends_the_app(tmp_path: Path) -> None:

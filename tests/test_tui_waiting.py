@@ -34,7 +34,7 @@ def test_typing_works_while_the_model_loads_and_the_question_is_sent_when_it_is_
 
     def open_model(name: str, report: Callable[[str], None]) -> LanguageModel:
         report("measuring x on this machine (about 5 s, once) …")
-        go.wait(20)
+        go.wait(120)
         return model
 
     async def story(chat: Chat) -> None:
@@ -42,9 +42,9 @@ def test_typing_works_while_the_model_loads_and_the_question_is_sent_when_it_is_
         await chat.until(lambda: chat.toasts)
         assert chat.toasts == ["measuring x on this machine (about 5 s, once) …"]
         await chat.send("are you there?")
-        await chat.pilot.pause()
         note = chat.screen.query_one("#prompt-note", Static)
-        assert "Waiting for the model" in str(note.render()) and chat.views == []
+        await chat.until(lambda: "Waiting for the model" in str(note.render()))
+        assert chat.views == []
         go.set()
         await chat.until(lambda: len(chat.texts) == 2)
         await chat.ready()
@@ -59,7 +59,7 @@ def test_a_question_that_waited_for_the_model_when_the_app_died_is_in_the_prompt
     go, model = threading.Event(), scripted("here I am")
 
     def open_model(name: str, report: Callable[[str], None]) -> LanguageModel:
-        go.wait(20)
+        go.wait(120)
         return model
 
     async def dies(chat: Chat) -> None:

@@ -6,7 +6,9 @@ writer thread dies and its queue fills). On SIGTERM and SIGHUP the reply in prog
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import sys
 import threading
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from assistant.tui.app import ChatApp
 
 LEAVE_S = 8.0  # after a signal: the longest time until the process is gone, whatever hangs
+# Ends an update in progress, mouse reports, pastes and sizes as sequences; lines wrap again, keys are plain, the screen
+# is the shell's, the cursor is seen, focus is not told. The order is that of Textual's own way out.
+_AS_BEFORE = (
+    b"\x1b[?2026l\x1b[?2004l\x1b[?7h\x1b[?2048l\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[<u"
+    b"\x1b[?1049l\x1b[?25h\x1b[?1004l"
+)
 
 
 class _Lenient(TextIOWrapper):
@@ -45,12 +53,17 @@ def driver_class() -> type[Driver] | None:
     """The driver to use; None is Textual's own (Windows)."""
     if sys.platform == "win32":
         return None
+    import termios
+
     from textual.drivers.linux_driver import LinuxDriver
 
     class TerminalDriver(LinuxDriver):
         """Textual's driver that survives bad bytes and a vanished terminal."""
 
+        drawing = False  # whether the terminal is the application's now
+
         def start_application_mode(self) -> None:
+            self.drawing = True
             self._file = _Lenient(
                 os.fdopen(os.dup(sys.__stderr__.fileno()), "wb", buffering=0),  # type: ignore[union-attr]
                 encoding="utf-8",
@@ -58,6 +71,21 @@ def driver_class() -> type[Driver] | None:
                 write_through=False,
             )
             super().start_application_mode()  # type: ignore[no-untyped-call]
+
+        def stop_application_mode(self) -> None:
+            super().stop_application_mode()
+            self.drawing = False
+
+        def give_back(self) -> None:
+            """Give the terminal back past threads and queues that may hang. Waits for nothing, raises nothing."""
+            if not self.drawing:
+                return
+            with contextlib.suppress(OSError, ValueError, termios.error):
+                if self.attrs_before is not None:
+                    termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
+                out = sys.__stderr__.fileno()  # type: ignore[union-attr]
+                if select.select([], [out], [], 0)[1]:
+                    os.write(out, _AS_BEFORE)
 
         def _run_input_thread(self) -> None:
             while not self.exit_event.is_set():
@@ -82,7 +110,9 @@ def leave_on_signals(app: ChatApp) -> Callable[[], None]:
         turns.stop_for_good(app.chat_screen)
         app.leave_from_thread(128 + signum)
         threading.Event().wait(LEAVE_S)
-        os._exit(128 + signum)  # still here: the terminal or a native library hangs; everything is committed
+        # Still here: the terminal or a native library hangs, or the machine is too busy; everything is committed.
+        getattr(app._driver, "give_back", bool)()
+        os._exit(128 + signum)
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
         threading.Thread(target=leave, args=(signum,), name="leaving", daemon=True).start()
