@@ -180,3 +180,19 @@ def test_it_is_what_was_just_listed_paused_or_entered() -> None:
     bench.say("add a meeting with Sarah tomorrow at 2pm to my calendar")
     assert "meeting with Sarah" in bench.say("cancel the meeting with Sarah")
     assert "nothing in the calendar" in bench.say("what's on my calendar tomorrow")
+
+
+def test_a_colon_stands_before_what_is_listed_or_reminded_of() -> None:
+    bench = Bench()
+    assert bench.say("shopping list: milk, eggs and bread") == "Added milk, eggs, bread to the shopping list."
+    assert bench.decide("set a reminder for friday 5pm: pick up kids").calls[0].arguments["message"] == "pick up kids"
+    call = bench.decide("reminder: water plants every sunday").calls[0]
+    assert (call.arguments["message"], call.arguments["weekdays"]) == ("water plants", (6,))
+
+
+def test_the_groceries_are_the_shopping_list_unless_there_is_one_of_that_name() -> None:
+    bench = Bench()
+    assert bench.say("add rice to groceries") == "Added rice to the shopping list."
+    assert bench.say("put tea on the grocery list") == "Added tea to the shopping list."
+    assert bench.say("create a list called groceries").startswith("Made the groceries list")
+    assert bench.say("add salt to groceries") == "Added salt to the groceries list."

@@ -69,7 +69,9 @@ _ASKED_TOO: Final = re.compile(
 
 def took_too_much(call: Call) -> bool:
     """Whether a free-text argument may hold a second request; "milk and eggs" on a list are two items."""
-    if call.tool in ("list.complete", "list.remove") and not OTHER_REQUEST.search(str(call.arguments.get("item", ""))):
+    if call.tool in ("list.add", "list.complete", "list.remove") and not OTHER_REQUEST.search(
+        str(call.arguments.get("item", ""))
+    ):
         return False
     if call.tool in _WRITTEN_DOWN and not any(
         map(_ASKED_TOO.match, AND.split(str(call.arguments.get("text", "")))[1:])

@@ -254,7 +254,8 @@ def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
     words = rest
     for found in sorted(read, key=lambda f: -f.start):
         words = words[: found.start] + words[found.end :]
-    words = re.sub(r"\s+", " ", words).strip(" ,.")
+    words = re.sub(r"\s+", " ", words).strip(" ,.:")
+    words = re.sub(r"^(?:for|at|on|in|by) *:\s*", "", words, flags=re.IGNORECASE)  # "for friday 5pm: pick up kids"
     words = re.sub(r"^(?:to|about|that|of|i (?:have|need) to|i should|at|on|in)\s+|\s+(?:at|on|in|by|for|every)$", "",
     words,
                    flags=re.IGNORECASE)  # fmt: skip

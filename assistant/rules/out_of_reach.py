@@ -44,6 +44,7 @@ _NETWORK: Final = (
     rf"(?:post|tweet|share|upload|publish) .+ (?:on|to|in) {_SITES}\b.*",
     rf"(?:pay|settle) (?:{_SOME} )?[\w' ]*\b(?:bills?|rent|invoices?|taxes|fines?|insurance|mortgage|subscription)\b.*",
     r"(?:transfer|wire|send) [$€£]? ?\d[\d.,]* ?(?:dollars|euros|pounds|bucks|[$€£])? (?:to|from) .+",
+    r"order (?:me |us )?(?:pizzas?|sushi|food|takeaway|take-?out|dinner|lunch|groceries|flowers)\b.*",
     rf"(?:sync|synchroni[sz]e) {_THE} .+",
     rf"(?:download|install|update|upgrade) (?:{_SOME} )?[\w' ]*\b(?:apps?|updates?|software|drivers?|firmware|games?"
     rf"|programs?|{_COMPUTER})\b.*",

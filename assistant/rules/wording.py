@@ -63,6 +63,10 @@ _REWORDED: Final = tuple(
         (r"^did (?:my|the) timer (?:go off|ring|end)$", "how much time is left on the timer"),
         (r"^(what.* on .*\blist) (?:today|now|right now|currently)$", r"\1"),
         (r"^start (?:vacuuming|hoovering) (.+)$", r"vacuum \1"),
+        (r"^(?!(?:turn|set|make|put|change|heat|cool|bring|get|what|how|is|it)\b)(?:the )?"
+         r"([a-z]+(?: (?!to\b|at\b|up\b|down\b)[a-z]+)?) (\d{2}) ?(?:degrees|°)$",
+         r"set the temperature in the \1 to \2 degrees"),
+        (r"^(?:is it|how) humid(?: is it)?(?: (in .+))?$", r"what is the humidity \1"),
         (r"^skip (?:this|that)(?: one| song| track)?$", "next song"),
         (r"^do i have (?:anything|something)(?: planned)? (?:on |for )?(.+)$", r"what do i have on \1"),
         (r"^(two|three|four) timers,? (?:for |of )?(.+)$", r"set \1 timers for \2"),

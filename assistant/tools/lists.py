@@ -44,7 +44,8 @@ def add(arguments: OnList, surroundings: Surroundings) -> Outcome:
     if not arguments.item.strip():
         raise Missing("item", f"What shall I put on the {_list(arguments.name, surroundings).name} list?")
     item, name = arguments.item, arguments.name
-    if (told := _TO_LIST.fullmatch(item)) and surroundings.records.get(KIND, key(told["name"]), ListOf):
+    told = _TO_LIST.fullmatch(item)
+    if told and (key(told["name"]) in _GROCERIES or surroundings.records.get(KIND, key(told["name"]), ListOf)):
         item, name = told["item"], told["name"]  # "add socks to packing", where that is a list
     kept = _list(name, surroundings)
     new = things_in(surroundings.last_reply) if refers(item) else _split(item, kept.name)
@@ -151,7 +152,7 @@ def create(arguments: Named, surroundings: Surroundings) -> Outcome:
     """Raises Missing without a name."""
     if not arguments.name.strip():
         raise Missing("name", "What shall I call the list?")
-    kept = _list(arguments.name, surroundings)
+    kept = _list(arguments.name, surroundings, new=True)
     if surroundings.records.get(KIND, key(kept.name), ListOf) is not None:
         n = sum(not i.done for i in kept.items)
         return Outcome(f"There is a {kept.name} list already, with {n} item{'s' * (n != 1)}.", {"list": kept.name})
@@ -213,6 +214,7 @@ def _split(item: str, list_name: str) -> list[str]:
     return [p.replace("\0", " ").strip() for p in parts if p.strip()] or [item.strip()]
 
 
+_GROCERIES: Final = frozenset({"grocery", "groceries"})  # the shopping list, where no list has that name
 _EVERYTHING: Final = frozenset({"everything", "all", "all items", "all of it", "every item", "all the items"})
 _THINGS: Final = frozenset({"shopping", "grocery", "groceries", "food", "supermarket", "market", "packing", "camping"})
 _ONE_THING: Final = re.compile(
@@ -224,9 +226,12 @@ _ONE_THING: Final = re.compile(
 )
 
 
-def _list(name: str, surroundings: Surroundings) -> ListOf:
+def _list(name: str, surroundings: Surroundings, new: bool = False) -> ListOf:
+    """The list of that name, or an empty one; `new` is for one that is asked for by this very name."""
     device = _device(name, surroundings)
     named = re.sub(r"\bto ?dos?\b", "to do", key(name).removesuffix(" list").removeprefix("my "))
+    if not new and named in _GROCERIES and surroundings.records.get(KIND, named, ListOf) is None:
+        named = SHOPPING  # one list of what is to be bought, by either name
     wanted = device.name if device else SHOPPING if named in ("", "my", "the", "our", "that", "this", "it") else named
     if device is None and surroundings.records.get(KIND, key(wanted), ListOf) is None:  # "shoping" is no new list
         known = frozenset({SHOPPING, *surroundings.records.all(KIND, ListOf)})
