@@ -154,7 +154,7 @@ def _list(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from evals import results
     from evals.runner import run_task
-    from evals.task import DEFAULT_SEED, Effort, Options, tasks
+    from evals.task import DEFAULT_SEED, Effort, NoSuchPart, Options, tasks
 
     known = tasks()
     names = list(known) if {"all", "smoke"} & set(options.tasks) else options.tasks
@@ -173,12 +173,19 @@ def _run(options: argparse.Namespace) -> int:
         named = [known[name] for name in names if name in options.tasks]
         _require_data(options.data, named, [known[name] for name in names if name not in options.tasks])
     code = EXIT_OK
+    left_out: list[str] = []
     for name in names:
-        document, task_code = run_task(known[name], chosen, named=name in options.tasks)
+        try:
+            document, task_code = run_task(known[name], chosen, named=name in options.tasks)
+        except NoSuchPart as error:
+            left_out.append(f"{name}: {error}")
+            continue
         results.append(out, document)
         sys.stdout.write(results.encode(document).decode() + "\n")
         sys.stdout.flush()
         code = code or task_code
+    if len(left_out) == len(names):
+        raise UsageError("; ".join(left_out))
     sys.stderr.write(f"added to {out}\n")
     return code
 

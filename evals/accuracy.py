@@ -18,13 +18,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from assistant.errors import AssistantError, UsageError
+from assistant.errors import AssistantError
 from evals import machine
 from evals.accuracy_rows import Checked, EvalSet, Instructed, Number, Row, data_sets, own_sets
 from evals.accuracy_scoring import Engine, Scored, score
 from evals.product import open_product, resolve
 from evals.results import Failure, Metric, from_rows
-from evals.task import Effort, Options, Outcome, Progress
+from evals.task import Effort, NoSuchPart, Options, Outcome, Progress
 
 N_CONTEXT = 2048
 GENERATED: tuple[type[Row], ...] = (Checked, Instructed, Number)
@@ -45,7 +45,7 @@ class Accuracy:
         """Raises ModelMissingError, ModelRefusedError, NotEnoughMemoryError, EngineError; UsageError for bad data."""
         sets = [one for one in (*_own(options), *_chosen(options)) if options.wants(one.name)]
         if not sets:
-            raise UsageError("there is no such set; `evals run accuracy` without --only names them all")
+            raise NoSuchPart("there is no such set; `evals run accuracy` without --only names them all")
         outcome = Outcome()
         progress = Progress({s.name: _expected_s(s) for s in sets})
         spec = resolve(options.model)

@@ -29,7 +29,7 @@ from assistant.voice.build import TRANSCRIBER, TURN_JUDGE, VOICE
 from evals.probes import namespaces
 from evals.probes.controls import CONTROLS
 from evals.results import Failure, Metric, from_samples
-from evals.task import Options, Outcome
+from evals.task import NoSuchPart, Options, Outcome
 
 INVALID = "invalid"  # a failure of this kind: nothing that was measured counts
 _LIMIT_S = 3600
@@ -65,7 +65,7 @@ class Privacy:
     def run(self, options: Options) -> Outcome:
         """Raises CannotObserve, ModelMissingError, UsageError."""
         if not options.wants(self.name):
-            raise UsageError("privacy is measured whole or not at all: its one part is named privacy")
+            raise NoSuchPart("privacy is measured whole or not at all: its one part is named privacy")
         prefix = tools()
         if options.model not in catalogue():
             raise UsageError(f"{options.model}: the privacy eval takes a model of `assistant models list` by its name")

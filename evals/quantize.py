@@ -24,7 +24,7 @@ import psutil
 from assistant import paths
 from evals.product import resolve
 from evals.results import Metric
-from evals.task import Effort, Options, Outcome, Progress
+from evals.task import Effort, NoSuchPart, Options, Outcome, Progress
 
 SOURCE = "smollm2-135m"
 FIDELITY = ("kld_mean", "kld_median", "kld_p99", "ppl_ratio", "top1_agreement")
@@ -70,7 +70,7 @@ class Quantize:
     known: tuple[Recipes, ...] = (MIXED, Q4_0)
 
     def run(self, options: Options) -> Outcome:
-        """Raises ModelMissingError without the source model."""
+        """Raises NoSuchPart; ModelMissingError without the source model."""
         outcome = Outcome()
         if options.effort is Effort.SMOKE:
             outcome.not_measurable(
@@ -80,8 +80,7 @@ class Quantize:
         recipes = next((known for known in self.known if options.wants(known.whole)), None)
         if recipes is None:
             names = " and ".join(known.whole for known in self.known)
-            outcome.not_measurable("quantize", f"no recipe has such a name; there are {names}")
-            return outcome
+            raise NoSuchPart(f"no recipe has such a name; there are {names}")
         source = resolve(SOURCE)
         try:
             from quantize.inspection import evaluate_file

@@ -7,7 +7,7 @@ import sys
 from assistant.errors import EXIT_FAILURE, EXIT_OK, AssistantError, UsageError
 from evals import provenance
 from evals.results import Document, Failure
-from evals.task import Options, Outcome, Task
+from evals.task import NoSuchPart, Options, Outcome, Task
 
 NOT_MEASURABLE = "not measurable here"  # the machine lacks something; no fault of the product
 
@@ -16,13 +16,15 @@ def run_task(task: Task, options: Options, named: bool = True) -> tuple[Document
     """The document of one run, and the exit code: 0 when everything this machine can measure was measured.
 
     A task that was not asked for by its name (`all`, `smoke`) may lack its --data: nothing is broken then. One that was
-    raises UsageError: what is wrong with the command is no result.
+    raises UsageError: what is wrong with the command is no result. Either raises NoSuchPart.
     """
     start = provenance.begin()
     outcome = Outcome()
     code = EXIT_OK
     try:
         outcome = task.run(options)
+    except NoSuchPart:
+        raise
     except AssistantError as error:
         optional = isinstance(error, UsageError)
         if optional and named:

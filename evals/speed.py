@@ -20,13 +20,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from assistant.errors import AssistantError, UsageError
+from assistant.errors import AssistantError
 from evals import machine, speed_decode, speed_footprint, speed_rivals, speed_screen, speed_sweeps, speed_turns
 from evals.bench import Guard
 from evals.product import N_CONTEXT, pair, resolve
 from evals.results import Failure
 from evals.speed_bench import Bench
-from evals.task import Effort, Options, Outcome, Progress
+from evals.task import Effort, NoSuchPart, Options, Outcome, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Speed:
         outcome, guard = Outcome(), Guard()
         planned, ratios = ([p for p in parts if self._wants(p, options)] for parts in (self.planned, self.ratios))
         if not planned and not ratios:
-            raise UsageError(f"there is no such part; there are {', '.join(p.name for p in (*PLANNED, *RATIOS))}")
+            raise NoSuchPart(f"there is no such part; there are {', '.join(p.name for p in (*PLANNED, *RATIOS))}")
         progress = Progress({part.name: part.expected_s for part in (*planned, *ratios)})
         spec = resolve(options.model)
         outcome.models.append(

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from assistant.errors import UsageError
 from evals.results import Failure, Metric, Series
 
 DEFAULT_SEED = 20261
@@ -23,6 +24,10 @@ class Effort(StrEnum):
     QUICK = "quick"
     DEFAULT = "default"
     FULL = "full"
+
+
+class NoSuchPart(UsageError):
+    """`--only` names no part of this task; raised before anything is measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ from evals import tools_calling, tools_documents, tools_intents, tools_model, to
 from evals.kept import Kept
 from evals.product import open_product, resolve
 from evals.results import Failure, Metric, from_samples
-from evals.task import Options, Outcome, Progress
+from evals.task import NoSuchPart, Options, Outcome, Progress
 from evals.tools_homes import rows
 from evals.tools_model import share
 
@@ -64,11 +64,11 @@ class Tools:
 
     def run(self, options: Options) -> Outcome:
         """Raises UsageError without --data, where no part is wanted, or where the files of all that are are missing."""
-        if options.data is None:
-            raise UsageError("tools are measured on sentences: give the folder that holds intents/ with --data DIR")
         parts = {name: part for name, part in PARTS.items() if options.wants(name)}
         if not parts:
-            raise UsageError(f"there is no such part; there are {', '.join(PARTS)}")
+            raise NoSuchPart(f"there is no such part; there are {', '.join(PARTS)}")
+        if options.data is None:
+            raise UsageError("tools are measured on sentences: give the folder that holds intents/ with --data DIR")
         outcome = Outcome()
         missing: list[str] = []
         progress = Progress({name: expected_s for name, (_, expected_s) in parts.items()})

@@ -31,7 +31,7 @@ from assistant.voice import build as voice_build
 from evals import machine, voice_interruptions, voice_parts
 from evals.product import resolve
 from evals.results import Failure
-from evals.task import Effort, Options, Outcome, Progress
+from evals.task import Effort, NoSuchPart, Options, Outcome, Progress
 from evals.voice_parts import Bench
 
 
@@ -73,7 +73,7 @@ class Voice:
         """Raises UsageError, ModelMissingError, ModelRefusedError, NotEnoughMemoryError, EngineError."""
         parts = [part for part in self.parts if self._wants(part, options)]
         if not parts:
-            raise UsageError(f"there is no such part; there are {', '.join(part.name for part in self.parts)}")
+            raise NoSuchPart(f"there is no such part; there are {', '.join(part.name for part in self.parts)}")
         try:
             voice_build.require_installed()
         except ModelMissingError as error:

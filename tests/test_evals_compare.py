@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from assistant.errors import UsageError
 from evals import compare, report, results
 from evals.__main__ import main
 from evals.results import Document, Failure, Metric, Series, from_samples
-from evals.task import Outcome
+from evals.task import NoSuchPart, Options, Outcome
 
 PROVENANCE: dict[str, Any] = {
     "models": [{"name": "m", "file": "m.gguf", "sha256": "0" * 64, "size_bytes": 1}],
@@ -249,6 +250,40 @@ def test_all_tasks_are_not_begun_with_a_folder_that_none_of_them_reads(
     assert main(["run", *tasks, "--data", str(tmp_path)]) == 2
     told = capsys.readouterr().err
     assert all(f"`{task}` reads" in told for task in ("tools", "quantize", "accuracy", "voice"))
+
+
+@pytest.mark.parametrize("tasks", [["all"], ["speed"], ["speed", "voice"]])
+def test_parts_that_no_task_has_are_an_error_and_no_result(
+    tasks: list[str], tmp_path: Path, assistant_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "r.jsonl"
+    assert main(["run", *tasks, "--only", "^decodign$", "--out", str(out)]) == 2
+    told = capsys.readouterr().err
+    assert "there is no such part" in told and "memory" in told
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("tasks", [["all"], ["with", "without"]])
+def test_of_several_tasks_those_without_the_part_are_left_out(
+    tasks: list[str], tmp_path: Path, assistant_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass
+    class Task:
+        name: str
+        part: str
+        summary: str = ""
+        needs: str = ""
+        reads: tuple[str, ...] = ()
+
+        def run(self, options: Options) -> Outcome:
+            if not options.wants(self.part):
+                raise NoSuchPart(f"there is only {self.part}")
+            return Outcome()
+
+    monkeypatch.setattr("evals.task.tasks", lambda: {"without": Task("without", "x"), "with": Task("with", "decoding")})
+    out = tmp_path / "r.jsonl"
+    assert main(["run", *tasks, "--only", "^decoding$", "--out", str(out)]) == 0
+    assert [document.task for document in results.read(out)] == ["with"]
 
 
 def test_what_cannot_be_measured_is_a_failure_with_its_kind() -> None:
