@@ -196,3 +196,17 @@ def test_the_groceries_are_the_shopping_list_unless_there_is_one_of_that_name() 
     assert bench.say("put tea on the grocery list") == "Added tea to the shopping list."
     assert bench.say("create a list called groceries").startswith("Made the groceries list")
     assert bench.say("add salt to groceries") == "Added salt to the groceries list."
+
+
+@pytest.mark.parametrize("said", ["and 2 eggs", "and 5 more things to do", "and on my birthday"])
+def test_a_number_that_is_no_time_sets_no_alarm(said: str) -> None:
+    bench = Bench()
+    bench.say("set an alarm for 7")
+    assert not [c for c in bench.decide(said).calls if c.tool == "alarm.set"]
+
+
+@pytest.mark.parametrize("said", ["I got the message", "I got a new job", "I bought a car"])
+def test_not_everything_that_was_got_was_on_the_list(said: str) -> None:
+    bench = Bench()
+    bench.say("add milk to the shopping list")
+    assert not [c for c in bench.decide(said).calls if c.tool == "list.complete"]

@@ -43,7 +43,8 @@ def of_list(last: Call, text: str) -> Call | None:
     ):
         return Call("list.complete", {**named, "item": put}, source="follow-up")
     if m := re.fullmatch(
-        r"(?:i(?:'ve| have)? )?(?:already |just )?(?:bought|got) (?:the |some )?(?P<item>.+?)(?: already| too| now)?",
+        r"(?:i(?:'ve| have)? )?(?:already |just )?(?:bought (?:the |some )?|got (?:the |some ))"
+        r"(?P<item>(?!(?:it|that|this|them|idea|point|message|job|an?)\b).+?)(?: already| too| now)?",
         words,
         re.I,
     ):

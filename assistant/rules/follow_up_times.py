@@ -9,7 +9,7 @@ from typing import Final
 
 from assistant.quantities import find
 from assistant.quantities.asked import length
-from assistant.rules.of_alarms import shift_s, without_day
+from assistant.rules.of_alarms import only_times, shift_s, without_day
 from assistant.rules.table import ruled
 from assistant.tools.calls import Call
 
@@ -65,6 +65,8 @@ def set_again(last: Call, text: str, now: datetime) -> Call | None:
     for pattern in _ONCE_MORE:
         if m := re.fullmatch(pattern, words, re.IGNORECASE):
             when = m["when"] if m["when"][0].isalpha() else f"at {m['when']}"
+            if last.tool != "reminder.set" and not only_times(when, now):
+                return None
             if last.tool != "reminder.set":
                 set_too = [r for r in ruled(f"set an alarm {when}", now) if r.tool == "alarm.set"]
                 return Call("alarm.set", set_too[0].arguments, source="follow-up") if set_too else None

@@ -261,3 +261,18 @@ def reminder(asked: Asked, match: re.Match[str]) -> Arguments | None:
                    flags=re.IGNORECASE)  # fmt: skip
     words = re.sub(r"^(?:to|about|that)\s+", "", words, flags=re.IGNORECASE)
     return {"message": words, "at": iso(at), "weekdays": weekdays or None}
+
+
+def only_times(words: str, now: datetime) -> bool:
+    """Whether words name a time and nothing else: "tomorrow at 9", "9 on weekends"."""
+    left = words
+    for found in reversed(find(words, now, ("duration", "time", "date", "datetime"))):
+        left = left[: found.start] + left[found.end :]
+    return left != words and _OF_TIMES.fullmatch(left) is not None
+
+
+_OF_TIMES: Final = re.compile(
+    r"(?:[\s,]|\b(?:in|at|on|by|for|every|each|the|and|day|days|morning|evening|afternoon|night|week|weekdays?|weekends?"
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b)*",
+    re.IGNORECASE,
+)

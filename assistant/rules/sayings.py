@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from assistant.quantities import find
 from assistant.rules.follow_up import named_for_later
+from assistant.rules.of_alarms import only_times
 from assistant.rules.other_languages import by_parts, in_english
 from assistant.rules.table import plain
 from assistant.tools import Surroundings
@@ -56,10 +56,7 @@ def _time_behind(words: str, now: datetime) -> str | None:
     if match is None:
         return None
     when = re.sub("^after ", "in ", match["when"], flags=re.IGNORECASE)
-    left = when
-    for found in reversed(find(when, now, ("duration", "time", "date", "datetime"))):
-        left = left[: found.start] + left[found.end :]
-    if left == when or not _OF_TIMES.fullmatch(left):
+    if not only_times(when, now):
         return None
     verb = re.sub("^tell", "remind", match["verb"], flags=re.IGNORECASE)
     return f"{verb} {when}{match['rest']}"
@@ -68,11 +65,6 @@ def _time_behind(words: str, now: datetime) -> str | None:
 _TIME_FIRST: Final = re.compile(
     r"(?P<when>(?:in|at|on|by|after|for|every|each|tomorrow|tonight|today|this|next|\w+day)\b.{0,60}?),? (?:please )?"
     r"(?P<verb>remind me|tell me(?= to\b)|wake me(?: up)?|set (?:me )?an? (?:alarm|reminder))(?P<rest>(?: .+)?)",
-    re.IGNORECASE,
-)
-_OF_TIMES: Final = re.compile(
-    r"(?:[\s,]|\b(?:in|at|on|by|for|every|each|the|and|day|days|morning|evening|afternoon|night|week|weekdays?|weekends?"
-    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)days?)\b)*",
     re.IGNORECASE,
 )
 
