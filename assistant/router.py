@@ -28,7 +28,7 @@ from assistant.rules.replies import asked_in, in_language, language_of
 from assistant.rules.several import MAX_ACTIONS
 from assistant.rules.table import plain
 from assistant.rules.understanding import Understanding
-from assistant.rules.wording import acts_on_it, forbids
+from assistant.rules.wording import acts_on_it, forbids, is_form
 from assistant.tools import Level, Missing, Outcome, Surroundings, read_only
 from assistant.tools.calls import Call, Chooser, may_refer
 from assistant.tools.confirming import Confirm, Confirmation, NotConfirmed, confirmation, refuse, take_back
@@ -73,7 +73,7 @@ class Router:
         if not found and chooser is not None and len(text) <= MAX_CHARS and not forbids(text):
             chosen = list(chooser.choose(text, self.surroundings.home(), self.tools))
             chosen = [call for call in chosen if call.arguments.keys() & set(WHERE) or not acts_on_it(call.tool, text)]
-            found = [[c] for c in chosen]
+            found = [[c] for c in chosen if not is_form(c.tool, text)]
             handled_by = MODEL_TOOL
         if not found and self.use_rules and (no_such := no_such_device(text)):
             found, handled_by = [[no_such]], RULE

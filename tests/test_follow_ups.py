@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from assistant.home.model import Home
+from assistant.tools.calls import Call
 from assistant.tools.mentioned import things_in
 from tool_bench import Bench
 
@@ -210,3 +212,22 @@ def test_not_everything_that_was_got_was_on_the_list(said: str) -> None:
     bench = Bench()
     bench.say("add milk to the shopping list")
     assert not [c for c in bench.decide(said).calls if c.tool == "list.complete"]
+
+
+class _AlwaysReads:
+    """A model that chooses to read a list, whatever is asked."""
+
+    def choose(self, text: str, home: Home, tools: object) -> list[Call]:
+        return [Call("list.read", {"name": "fruits"}, source="model")]
+
+
+@pytest.mark.parametrize(
+    ("text", "tools"),
+    [
+        ("Name three fruits as a bulleted list", []),
+        ("give me the planets in bullet points", []),
+        ("what have we got on the fruits one", ["list.read"]),
+    ],
+)
+def test_a_list_as_the_form_of_an_answer_is_none_of_the_users(text: str, tools: list[str]) -> None:
+    assert [c.tool for c in Bench().router.decide(text, _AlwaysReads()).calls] == tools

@@ -139,6 +139,16 @@ def acts_on_it(tool: str, text: str) -> bool:
     return tool.startswith(("home.", "media.")) and bool(_IT.search(text)) and not _A_MATTER.search(text)
 
 
+def is_form(tool: str, text: str) -> bool:
+    """Whether a list is how an answer is to be written, and none of the user's: "three fruits as a bulleted list"."""
+    return tool.startswith("list.") and _FORM.search(text) is not None
+
+
+_FORM: Final = re.compile(
+    r"\bas an? (?:[\w-]+ )?list\b|\b(?:bulleted|numbered|ordered|unordered) list\b|\bbullet(?:ed)? (?:points?|list)\b"
+    r"|\b(?:as|in|with) bullets\b|\bin list form\b",
+    re.IGNORECASE,
+)
 ANY: Final = re.compile(
     r"(?:eine?[nmr]?|man|ich) ", re.IGNORECASE
 )  # "wie lange dauert ein Flug": no timer of that name
