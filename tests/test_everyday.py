@@ -289,3 +289,13 @@ def test_what_is_added_and_what_is_timed_are_kept_apart() -> None:
     assert [(c.tool, c.arguments.get("item")) for c in decision.calls] == [
         ("list.add", "milk and eggs"), ("timer.start", None),
     ]  # fmt: skip
+
+
+def test_stop_ends_what_rings_even_where_something_was_asked_back() -> None:
+    ringing = Ringing()
+    say = ringing.bench.say
+    say("set a timer for 1 minute")
+    assert say("add to my shopping list") == "What shall I put on the shopping list?"
+    assert len(ringing.after(61)) == 1
+    assert say("stop") == "Stopped."
+    assert say("what timers are running") == "There are no timers."

@@ -37,6 +37,7 @@ from assistant.tools.timekeeping import all_timers
 from assistant.tools.unattended import routine
 
 _ALL: Final = re.compile(r"\ball (?:of )?(?:the |my |our )?", re.IGNORECASE)
+_QUIETENS: Final = ("timer.stop", "timer.snooze")
 _OWN: Final = frozenset({"timer.rename", "timer.restart", "home.turn_off"})  # no sentence knows these better
 
 
@@ -92,6 +93,8 @@ class Understanding:
     def _by_rule(self, text: str) -> list[list[Call]]:
         """All meanings the rules find, best first; each a list of calls."""
         now = self.surroundings.clock()
+        if self.asked and (quiet := self._ends_ringing(text)):  # before it is taken for "no" to what was asked
+            return [quiet]
         if answered := answer_to_question(self.asked, text, now):
             return [[answered]]
         for before in self._what_it_may_be(text):
@@ -109,6 +112,15 @@ class Understanding:
             return [[call] for call in whole]
         several = joined(text, self._now_or_later, self._after, self._stands)
         return ([several] if several else []) + [[call] for call in whole]
+
+    def _rings(self) -> bool:
+        return any(t.ringing for t in all_timers(self.surroundings.records).values())
+
+    def _ends_ringing(self, text: str) -> list[Call]:
+        """ "stop", while something rings."""
+        read = ruled(text, self.surroundings.clock())[:1]
+        quiet = [Call(r.tool, r.arguments, source="rules") for r in read if r.tool in _QUIETENS]
+        return quiet if quiet and self._rings() else []
 
     def _what_it_may_be(self, text: str) -> Sequence[Call | None]:
         """What a text refers to: the last action; where that only answered a question of another matter, "it" may be
@@ -181,8 +193,8 @@ class Understanding:
             return [Call("undo", source="rules")]
         by_rules = [Call(r.tool, r.arguments, source="rules") for r in ruled(text, self.surroundings.clock())]
         by_rules = [call for call in by_rules if not call.tool.startswith("home.") or is_here(call, self.surroundings)]
-        if by_rules and by_rules[0].tool in ("timer.stop", "timer.snooze"):
-            if any(t.ringing for t in all_timers(self.surroundings.records).values()):
+        if by_rules and by_rules[0].tool in _QUIETENS:
+            if self._rings():
                 return by_rules
             by_rules = by_rules[1:]
         if by_rules and (
