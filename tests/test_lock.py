@@ -191,6 +191,26 @@ def test_status_tells_the_threads_of_a_child(tmp_path: Path) -> None:
         assert len(report.threads) == 2
 
 
+def test_threads_that_end_while_they_are_counted_are_not_told_to_be_open() -> None:
+    child = """
+        import threading
+        from assistant.privacy import sandbox
+        sandbox.lock()
+        read = threading.Event()
+        def come_and_go():
+            while not read.is_set():
+                threads = [threading.Thread(target=int) for _ in range(8)]
+                [t.start() for t in threads], [t.join() for t in threads]
+        threading.Thread(target=come_and_go).start()
+        print({sandbox.status().statement for _ in range(2000)})
+        read.set()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(child)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "{'locked'}\n"
+
+
 def test_the_kernel_asks_nobody_on_our_behalf() -> None:
     """request_key() makes the kernel start a program outside of the filter; for `dns_resolver` it asks the network."""
     code = """

@@ -95,13 +95,14 @@ def status(pid: int | str = "self", unrelated: int = 0) -> LockStatus:
     filters: dict[int, int] = {}
     tasks = Path(f"/proc/{pid}/task")
     if sys.platform == "linux" and tasks.is_dir():
-        before = _filters_of("/proc/thread-self") if _filters_before_lock is None else _filters_before_lock
+        before = _own_filters() if _filters_before_lock is None else _filters_before_lock
         for task in tasks.iterdir():
-            try:
-                modes[int(task.name)] = _status_number(f"{task}/status", "Seccomp")
-                filters[int(task.name)] = _filters_of(str(task)) - before - unrelated
+            try:  # once for both numbers: a thread that ends between two readings would count as one without a filter
+                told = (task / "status").read_text()
             except OSError:  # the thread ended meanwhile
                 continue
+            modes[int(task.name)] = _number(told, "Seccomp")
+            filters[int(task.name)] = _filters_in(told) - before - unrelated
     return LockStatus(supported(), modes, filters)
 
 
@@ -115,7 +116,7 @@ def lock() -> LockStatus:
     os.umask(0o077)
     if not supported():
         return status()
-    _filters_before_lock = _filters_of("/proc/thread-self")
+    _filters_before_lock = _own_filters()
     _answer_host_names_from_files_only()
     _refuse_dumps()
     _refuse_inherited_sockets()
@@ -203,14 +204,18 @@ def _own_program() -> list[Path]:
     return [p for p in prefixes if not home.is_relative_to(p)] + libraries
 
 
-def _filters_of(task: str) -> int:
+def _own_filters() -> int:
+    return _filters_in(Path("/proc/thread-self/status").read_text())
+
+
+def _filters_in(status: str) -> int:
     """Seccomp filters on a thread; before Linux 5.9, which does not count them, 1 if it is filtered at all."""
-    counted = _status_number(f"{task}/status", "Seccomp_filters", absent=-1)
-    return counted if counted >= 0 else int(_status_number(f"{task}/status", "Seccomp") == 2)
+    counted = _number(status, "Seccomp_filters", absent=-1)
+    return counted if counted >= 0 else int(_number(status, "Seccomp") == 2)
 
 
-def _status_number(path: str, key: str, absent: int = 0) -> int:
-    for line in Path(path).read_text().splitlines():
+def _number(status: str, key: str, absent: int = 0) -> int:
+    for line in status.splitlines():
         name, _, value = line.partition(":")
         if name == key:
             return int(value)
