@@ -11,7 +11,7 @@ from typing import Any
 
 from assistant.conversation import Conversation, Message, Role, State
 from assistant.documents import answering
-from assistant.documents.library import Consultation, Library, from_documents
+from assistant.documents.library import Consultation, Library, answered_before, from_documents
 from assistant.engines import LanguageModel, Prompt, Sampling
 from assistant.history import History
 from assistant.router import Confirm, Reply, Router, refuse
@@ -112,19 +112,18 @@ class Chat:
     def consult(self, reply: Message) -> Consultation | None:
         """What the documents hold about the user's own words; None if the model shall answer by itself."""
         question = self.alone(reply)
-        if self.library is None or not question:
-            return None
-        if self.consulted is None:
-            self.consulted = self.library.consult(question, earlier=self._answered_before(reply))
-        return self.consulted
+        if question and self.consulted is None:
+            self.consulted = self.look_up(question, reply)
+        return self.consulted if question else None
 
-    def _answered_before(self, reply: Message) -> answering.Exchange | None:
-        """The question before that of `reply`, if the documents answered it."""
-        read = [m for m in self.seen() if m.id != reply.id]
-        said = read[-2] if len(read) > 2 else None
-        if said is None or not from_documents(said):
+    def look_up(self, question: str, reply: Message | None = None) -> Consultation | None:
+        """What the documents hold about a question behind all that was said; `reply` is the one that answers it, if the
+        question is in the conversation already."""
+        if self.library is None:
             return None
-        return answering.Exchange(read[-3].content, said.content.partition("\n\n")[0])
+        now = () if reply is None else (reply.id, reply.parent_id)
+        said = [m for m in self.seen() if m.id not in now]
+        return self.library.consult(question, earlier=answered_before(said))
 
     def of_own(self, question: str) -> Reply | None:
         """What is told of a matter of the user's own that only the user can know; None if the model may answer."""

@@ -88,10 +88,9 @@ def _from_documents(
     """
     text, state, passed_on, usage = "", State.INTERRUPTED, False, turn.usage
     try:
-        found = answer_from(consulted, chat.sampling, turn, model) if consulted.contains else answering.Cited("")
-        passed_on = consulted.tentative and not found.answer and not turn.cancelled
-        passed_on = passed_on and not (own_matter and answering.nearest(consulted.result).quote)
-        text = found.text if found.answer else answering.refusal(consulted.result)
+        found = said_by(consulted, chat.sampling, turn, model, own_matter)
+        passed_on = found is None
+        text = found.text if found and found.answer else answering.refusal(consulted.result)
         state = State.STOPPED if turn.cancelled else State.COMPLETE
     finally:
         if not passed_on:
@@ -100,6 +99,17 @@ def _from_documents(
     if not passed_on:
         yield text
     return not passed_on
+
+
+def said_by(
+    consulted: Consultation, sampling: Sampling, turn: Turn, model: LanguageModel, own_matter: bool
+) -> answering.Cited | None:
+    """The answer from the passages, without words where they are to be said not to hold it; None if it was only
+    suspected that they do, so that the model answers by itself. Of the user's own matter the nearest line is told."""
+    found = answer_from(consulted, sampling, turn, model) if consulted.contains else answering.Cited("")
+    if found.answer or turn.cancelled or not consulted.tentative:
+        return found
+    return found if own_matter and answering.nearest(consulted.result).quote else None
 
 
 def answer_from(consulted: Consultation, sampling: Sampling, turn: Turn, model: LanguageModel) -> answering.Cited:

@@ -211,6 +211,21 @@ def test_a_question_that_goes_on_from_an_answer_is_put_to_the_documents(
     assert asked[1:] == ["9 September", "Question: and by whom?"]
 
 
+def test_a_follow_up_of_a_follow_up_is_about_what_the_first_question_was(
+    folder: Path, fake_model: ScriptedModel
+) -> None:
+    """The second alone has no word to find a passage by, and does not tell the model what the third is about."""
+    (folder / "boiler.md").write_text("# Boiler\n\nIt was serviced on 9 September by Firma Thoms, in the cellar.\n")
+    fake_model.enqueue("9 September")
+    _, chat = chat_with(folder, fake_model, "When was the boiler serviced?")
+    for question, answer in (("and by whom?", "Firma Thoms"), ("and where?", "in the cellar")):
+        fake_model.enqueue(answer)
+        said = "".join(chat_turn(chat.ask(question), Turn(), chat, fake_model))
+        assert said.startswith(f"{answer}\n\n> It was serviced")
+    earlier = fake_model.prompts[-1].messages[-3].content
+    assert earlier.endswith("Question: When was the boiler serviced? and by whom?")
+
+
 def test_an_and_of_another_matter_is_the_models(folder: Path, fake_model: ScriptedModel) -> None:
     fake_model.enqueue("1.5 bar")
     _, chat = chat_with(folder, fake_model, "What pressure should the boiler have?")

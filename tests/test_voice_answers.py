@@ -20,17 +20,18 @@ from voice_fakes import Talk
 QUESTION = "What pressure should the boiler have?"
 
 
-def asking(question: str, tmp_path: Path) -> Talk:
-    """A spoken question to somebody with a folder of papers."""
-    talk = Talk("1111" + "." * 40, {1: question})
+def asking(*questions: str, papers_in: Path) -> Talk:
+    """Spoken questions to somebody with a folder of papers."""
+    numbered = dict(enumerate(questions, 1))
+    talk = Talk("".join(str(n) * 4 + "." * 60 for n in numbered), numbered)
     talk.chat.router = Router(surroundings_for(talk.history))
     talk.chat.library = Library(talk.history)
-    filled(talk.chat.library.store, papers(tmp_path))
+    filled(talk.chat.library.store, papers_in)
     return talk
 
 
 def test_an_answer_from_a_document_is_spoken_with_its_file_and_kept_with_its_sentence(tmp_path: Path) -> None:
-    talk = asking(QUESTION, tmp_path)
+    talk = asking(QUESTION, papers_in=papers(tmp_path))
     talk.model.enqueue("1.5 bar")
     talk.run()
     assert " ".join(talk.voice.said) == "one point five bar That is from boiler."
@@ -44,17 +45,35 @@ def test_an_answer_from_a_document_is_spoken_with_its_file_and_kept_with_its_sen
 
 
 def test_what_the_documents_do_not_hold_is_spoken_without_a_model(tmp_path: Path) -> None:
-    talk = asking("What do my documents say about giraffes in Kenya?", tmp_path)
+    talk = asking("What do my documents say about giraffes in Kenya?", papers_in=papers(tmp_path))
     talk.run()
     assert talk.voice.said == ["Your documents do not say."] and talk.asked == []
 
 
 def test_what_they_were_only_suspected_to_hold_is_answered_by_the_model(tmp_path: Path) -> None:
-    talk = asking("Where can I buy roses?", tmp_path)
+    talk = asking("Where can I buy roses?", papers_in=papers(tmp_path))
     talk.model.enqueue("Not in the documents.")
     talk.model.enqueue("At a florist's.")
     talk.run()
     assert talk.transcript[1] == ("assistant", "At a florist's.")
+
+
+def test_spoken_questions_that_go_on_from_an_answer_are_put_to_the_documents(tmp_path: Path) -> None:
+    """As typed ones are: "and by whom?" went to the model alone; the third is about what the first was."""
+    folder = papers(tmp_path)
+    (folder / "boiler.md").write_text("# Boiler\n\nIt was serviced on 9 September by Firma Thoms, in the cellar.\n")
+    talk = asking("When was the boiler serviced?", "And by whom?", "And where?", papers_in=folder)
+    for answer in ("9 September", "Firma Thoms", "in the cellar"):
+        talk.model.enqueue(answer)
+    talk.run()
+    assert [text.partition("\n\n")[0] for role, text in talk.transcript if role == "assistant"] == [
+        "9 September",
+        "Firma Thoms",
+        "in the cellar",
+    ]
+    asked = [m.content for m in talk.asked[-1][-3:]]
+    assert asked[0].endswith("Question: When was the boiler serviced? And by whom?")
+    assert asked[1:] == ["Firma Thoms", "Question: And where?"]
 
 
 def test_a_matter_of_the_users_own_is_not_made_up() -> None:

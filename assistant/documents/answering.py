@@ -113,10 +113,15 @@ def excerpt(text: str, rarity: Mapping[str, float]) -> str:
     return " ".join(read[first : first + 2 * N_AROUND + 1])
 
 
+def goes_on(question: str) -> bool:
+    """Whether its words go on from something: "and by when?"."""
+    return bool(_FOLLOWS.match(question.strip()))
+
+
 def follows(question: str, earlier: Exchange, result: Result) -> bool:
     """Whether it goes on from the answer before: "and by when?"; one with words of its own only where they stand in a
     passage that was found for both."""
-    if not _FOLLOWS.match(question.strip()):
+    if not goes_on(question):
         return False
     own = _telling(question) - _telling(earlier.question)
     return not own or any(own & _telling(hit.chunk.text) for hit in result.hits[:N_PASSAGES])
@@ -144,7 +149,7 @@ def messages(
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question that the documents answered just before, and the first words of what was said."""
+    """What the documents were asked just before, and the first words of their answer."""
 
     question: str
     answer: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,6 +66,21 @@ class Consultation:
 def from_documents(message: Message) -> bool:
     """Whether a reply was given from documents."""
     return re.match(rf"(?:model|rule) {TOOL}, ", message.handled_by) is not None
+
+
+def answered_before(said: Sequence[Message]) -> answering.Exchange | None:
+    """The question that the documents answered last of all that was said; a follow-up with those that it went on from.
+
+    After "and by whom?" alone nothing tells what "and when does it end?" is about.
+    """
+    asked: list[str] = []
+    at = len(said)
+    while at >= 2 and from_documents(said[at - 1]):
+        asked.insert(0, said[at - 2].content)
+        if not answering.goes_on(asked[0]):
+            break
+        at -= 2
+    return answering.Exchange(" ".join(asked), said[-1].content.partition("\n\n")[0]) if asked else None
 
 
 class Library:

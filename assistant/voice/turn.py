@@ -26,7 +26,7 @@ from assistant.engines import LanguageModel, Prompt
 from assistant.engines.hearing import Sound, Voice
 from assistant.errors import AssistantError, PromptTooLong
 from assistant.flow import buffered
-from assistant.session import answer_from, chat_turn
+from assistant.session import chat_turn, said_by
 from assistant.spoken.clauses import Clause, clauses
 from assistant.spoken.speakable import speakable
 from assistant.turn import Turn, Usage
@@ -178,8 +178,8 @@ class SpokenAnswer:
 
     def _from_model(self) -> Iterator[str]:
         """The reply to the conversation with the question at its end, which is not in the conversation yet."""
-        library, of_own = self._chat.library, self._chat.of_own(self.question)
-        if library is not None and (consulted := library.consult(self.question)) is not None:
+        of_own = self._chat.of_own(self.question)
+        if (consulted := self._chat.look_up(self.question)) is not None:
             if said := self._from_documents(consulted, of_own is not None):
                 self._label = consulted.label
                 yield said
@@ -203,16 +203,14 @@ class SpokenAnswer:
 
         "" if it was only suspected that they hold one: then the model answers.
         """
-        if consulted.contains:
-            found = answer_from(consulted, self._chat.sampling, self.turn, self._model)
-            if found.answer:
-                file_name = PurePath(found.place.split(",")[0]).stem
-                shown = found.text.removeprefix(found.answer)
-                self._source = Clause(shown, speakable(f"That is from {file_name}."))
-                return found.answer
-        near = own_matter and answering.nearest(consulted.result).quote
-        passed_on = consulted.tentative and not near and not self.turn.cancelled
-        return "" if passed_on else answering.refusal(consulted.result)
+        found = said_by(consulted, self._chat.sampling, self.turn, self._model, own_matter)
+        if found is None:
+            return ""
+        if not found.answer:
+            return answering.refusal(consulted.result)
+        file_name = PurePath(found.place.split(",")[0]).stem
+        self._source = Clause(found.text.removeprefix(found.answer), speakable(f"That is from {file_name}."))
+        return found.answer
 
 
 def spoken_prompt(chat: Chat, question: str, max_tokens: int) -> Prompt:
