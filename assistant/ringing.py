@@ -10,6 +10,7 @@ from assistant.choosing.opening import prepare_choice
 from assistant.engines import LanguageModel
 from assistant.history import History
 from assistant.router import Router
+from assistant.rules.other_languages import ANOTHER
 from assistant.tools import Surroundings
 from assistant.tools.calls import Chooser
 from assistant.tools.opening import languages_for, surroundings_for
@@ -86,6 +87,7 @@ class Ringing:
         """Do what was to be done at this time; what needs a confirmation is not done, nobody may be there."""
         self.watch.forget(timer)
         router = self.router(self.history)
+        router.heard = tuple(ANOTHER)  # it was understood when it was put off; alone its words may not tell a language
         decision = router.decide(timer.command)
         if not decision.calls:
             return f"It is time: {timer.command}"

@@ -54,7 +54,7 @@ class Router:
     changed: Call | None = None  # the last action, where only questions were answered since
     asked: tuple[Call, str] | None = None  # a call and the argument that is missing
     only_english: bool = False  # the replies: where they are spoken by an English voice
-    heard: tuple[str, ...] = ()  # the other languages that requests were in
+    heard: tuple[str, ...] = ()  # other languages in which something was done
     undone: list[str] = field(default_factory=list)  # requests that were taken back, for "redo"
     _confirmed_s: list[float] = field(default_factory=list)
 
@@ -66,8 +66,8 @@ class Router:
         """What would handle `text`. No side effect."""
         started_s = time.perf_counter()
         text = self._again(text)
-        self._listen(text)
-        rules = Understanding(self.surroundings, self._spoken, area, self.last, self.changed, self.asked)
+        languages = self._languages(text)
+        rules = Understanding(self.surroundings, languages, area, self.last, self.changed, self.asked)
         found = rules.of(text) if self.use_rules and len(text) <= MAX_CHARS else []
         handled_by = RULE
         if not found and chooser is not None and len(text) <= MAX_CHARS and not forbids(text):
@@ -77,7 +77,8 @@ class Router:
             handled_by = MODEL_TOOL
         if not found and self.use_rules and (no_such := no_such_device(text)):
             found, handled_by = [[no_such]], RULE
-        found = [[self._attended(call, area) for call in calls] for calls in found]
+        then = Understanding(self.surroundings, languages, area)  # as it will be understood when the time comes
+        found = [[self._attended(call, then) for call in calls] for calls in found]
         ms = (time.perf_counter() - started_s) * 1000
         if not found:
             return Decision(MODEL, ms=ms, text=text)
@@ -96,7 +97,10 @@ class Router:
         said, data, error = [], [], None
         writes: list[tuple[str, str]] = []
         self.asked = None
-        language = "" if self.only_english else language_of(decision.calls, decision.text, self._spoken)
+        language = language_of(decision.calls, decision.text, self._languages(decision.text))
+        if language and language not in self._languages(""):
+            self.heard = (*self.heard, language)
+        language = "" if self.only_english else language
 
         def confirmed(asked: Confirmation) -> bool:
             return confirm(asked_in(asked, language))
@@ -137,20 +141,15 @@ class Router:
         redo = plain(text).casefold() in ("redo", "redo it", "redo that", "undo the undo")
         return self.undone[-1] if redo and self.undone and self.use_rules else text
 
-    @property
-    def _spoken(self) -> tuple[str, ...]:
-        return (*self.languages, *self.heard)
+    def _languages(self, text: str) -> tuple[str, ...]:
+        """Those given; behind them, so that nothing English is taken for German, the others in which something was done
+        in this conversation ("und im Bad?"), and the one that the words of the text tell."""
+        known = (*self.languages, *self.heard)
+        told = (language for language, tells in ANOTHER.items() if tells(text))
+        return (*known, *(new for new in told if not any(old.startswith(new[:2]) for old in known)))
 
-    def _listen(self, text: str) -> None:
-        """A request in another language than those given, told by its words: from now on that one is tried too, behind
-        the others, so that "und im Bad?" is understood and nothing English is taken for German."""
-        for language, told in ANOTHER.items():
-            if told(text) and not any(known.startswith(language[:2]) for known in self._spoken):
-                self.heard = (*self.heard, language)
-
-    def _attended(self, call: Call, area: str) -> Call:
+    def _attended(self, call: Call, then: Understanding) -> Call:
         """What is put off and needs a confirmation is marked: it becomes a reminder."""
-        then = Understanding(self.surroundings, self._spoken, area)  # as it will be understood when the time comes
 
         def level(call: Call) -> Level:
             if call.tool not in self.tools:  # "undo" asks for itself when the time comes

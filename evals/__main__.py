@@ -186,6 +186,8 @@ def _run(options: argparse.Namespace) -> int:
         code = code or task_code
     if len(left_out) == len(names):
         raise UsageError("; ".join(left_out))
+    for told in left_out:
+        sys.stderr.write(f"left out: {told}\n")
     sys.stderr.write(f"added to {out}\n")
     return code
 

@@ -87,3 +87,20 @@ def test_english_is_not_taken_for_german(text: str) -> None:
 def test_chinese_is_told_by_its_characters() -> None:
     bench = Bench()
     assert bench.decide("设一个十分钟的计时器").calls[0].tool == "timer.start"
+
+
+def test_deciding_changes_nothing_and_only_what_was_done_keeps_the_language() -> None:
+    bench = Bench()
+    bench.decide("mach das Licht in der Küche an")  # a spoken text is decided on while it is still heard
+    assert bench.router.heard == ()
+    assert not bench.decide("Deckenventilator an").calls
+    bench.say("mach das Licht in der Küche an")
+    assert bench.router.heard == ("de",)
+    bench.say("mach das Licht im Bad an")
+    assert bench.router.heard == ("de",)
+
+
+def test_one_minute_is_english() -> None:
+    bench = Bench()
+    bench.say("set a timer for 1 minute")
+    assert bench.router.heard == () and not may_be_german("set a timer for half a minute")

@@ -341,3 +341,9 @@ def test_heating_is_switched_and_playing_goes_on_where_it_was_paused(bench: Benc
     assert (bench.state("climate.living_room"), bench.state("climate.bedroom")) == ("off", "off")
     bench.say("resume")
     assert (bench.state("media_player.office"), bench.state("media_player.tv")) == ("playing", "off")
+
+
+def test_the_room_is_asked_for_before_anything_is_to_be_confirmed() -> None:
+    bench = Bench(home=replace(simulated(), allowed=frozenset()))
+    assert bench.say("it's too dark in here") == "In which room?"
+    assert bench.asked == []

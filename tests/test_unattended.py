@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from assistant.ringing import Ringing, ringing_text
@@ -53,8 +56,6 @@ def test_what_needs_none_is_done_at_its_time(bench: Bench) -> None:
 
 def test_what_was_allowed_when_it_was_set_and_no_longer_is_does_not_happen(bench: Bench) -> None:
     """The second lock of the door: where the time comes, nobody confirms."""
-    from dataclasses import replace
-
     bench.say("turn on the desk lamp in 10 minutes")
     (timer,) = all_timers(bench.surroundings.records).values()
     strict = replace(bench.surroundings.home(), allowed=frozenset())
@@ -66,6 +67,22 @@ def test_what_was_allowed_when_it_was_set_and_no_longer_is_does_not_happen(bench
     ringing._ring(timer)
     assert "Not done: " in heard[0] and "confirmation" in heard[0]
     assert bench.state("light.desk") == "off"
+
+
+def test_what_was_put_off_in_german_is_understood_when_its_time_comes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "Ventilator an" has no word that tells a language: it was understood in a conversation in German."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    assert bench.decide("Ventilator an").calls == ()
+    bench.say("turn on the desk lamp in 10 minutes")
+    (timer,) = all_timers(bench.surroundings.records).values()
+    ringing, heard = Ringing(bench.history), list[str]()
+    ringing.surroundings = lambda history: bench.surroundings  # type: ignore[method-assign,assignment,misc]
+    ringing.listen(heard.append)
+    ringing._ring(msgspec.structs.replace(timer, command="Ventilator an"))
+    assert heard == ["It is time: Ventilator an. Eingeschaltet: Living Room Fan."]
+    assert bench.state("fan.living_room") == "on"
 
 
 def test_for_a_while_sets_nothing_where_the_first_was_not_confirmed(bench: Bench) -> None:

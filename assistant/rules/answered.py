@@ -45,8 +45,11 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
         known = {k: v for k, v in call.arguments.items() if k != "day"}
         return replace(call, arguments={**known, "at": given}) if given else None
     if argument == "area":
+        others = {k: v for k, v in call.arguments.items() if k != "one"}  # all of that room
         place = re.sub(r"^(?:in |on )?(?:the |my )?", "", plain(text), flags=re.IGNORECASE)
-        return None if _COMMAND.match(place) or _REMARK.match(place) else _with_area(call, place)
+        if _COMMAND.match(place) or _REMARK.match(place):
+            return None
+        return replace(call, arguments={**others, "area": place})
     if argument in _MEASURED:
         numbers = find(plain(text), now, ("percent", "number", "temperature"))
         value = float(getattr(numbers[0].value, "value", numbers[0].value)) if numbers else None
@@ -63,10 +66,6 @@ def answer_to_question(asked: tuple[Call, str] | None, text: str, now: datetime)
         return None  # "read that aloud" is no text to copy, "add tea to my list" no item
     told = re.sub(r"^(?:to|about|that) ", "", plain(text), flags=re.I) if argument == "message" else plain(text)
     return replace(call, arguments={**call.arguments, argument: told})
-
-
-def _with_area(call: Call, place: str) -> Call:
-    return replace(call, arguments={**{k: v for k, v in call.arguments.items() if k != "one"}, "area": place})
 
 
 _MEASURED: Final = frozenset({"position", "percentage", "temperature", "brightness", "volume_level"})

@@ -256,7 +256,7 @@ def may_be_german(text: str) -> bool:
 
 
 _HOUSE: Final = re.compile(
-    r"[äöüß]|\b(?:licht(?:er)?|lampen?|heizung|steckdose|minuten?|stunden?|sekunden?|uhr|wecker|erinnere|rolll?aden"
+    r"[äöüß]|\b(?:licht(?:er)?|lampen?|heizung|steckdose|minuten|stunden?|sekunden?|uhr|wecker|erinnere|rolll?aden"
     r"|musik|fernseher|einkaufsliste|aus|auf|abbrechen|weiter|lauter|leiser|heller|dunkler|schalte?|mache?|stelle?|starte|stoppuhr"
     r"|weck|wecke|lösch|streiche?|schreibe?|setze|zeige?|wieviel|nochmal|eieruhr|rollos?|jalousien?|vorhänge?|haustür)\b",
     re.IGNORECASE,

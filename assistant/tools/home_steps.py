@@ -34,18 +34,9 @@ class Step(Where, frozen=True, kw_only=True, omit_defaults=True):
 
 def step(arguments: Step, surroundings: Surroundings) -> Outcome:
     """Raises Missing where several fit and one was meant, ToolError where none does."""
-    found = stepping(surroundings.home(), arguments)
+    found = _chosen(arguments, surroundings.home())
     if not found:
         raise ToolError(f"There is nothing there whose {arguments.quantity or 'setting'} I could change.")
-    if (
-        arguments.up
-        and _everywhere(arguments)
-        and len({e.area_id for e in found}) > 1
-        and all(e.state == "off" for e in found)
-    ):
-        raise Missing("area", "In which room?")  # "it's too dark in here" from somebody who may be anywhere
-    if arguments.one and len(found) > 1:
-        raise Missing("name", f"Which one: {', '.join(e.name for e in found[:MAX_ASKED])}?")
     changes = {e.id: after for e in found if (after := stepped_to(e, arguments.up, arguments.by)) is not None}
     if not changes:
         off = ", ".join(e.name for e in found[:MAX_NAMED])
@@ -56,8 +47,15 @@ def step(arguments: Step, surroundings: Surroundings) -> Outcome:
     return Outcome(f"{told}{more}.", {"entities": sorted(changes)})
 
 
-def _everywhere(arguments: Step) -> bool:
-    return not (arguments.name or arguments.area or arguments.floor)
+def _chosen(arguments: Step, home: Home) -> list[Entity]:
+    """Those that are meant. Raises Missing where that has to be asked, before anything is to be confirmed."""
+    found = stepping(home, arguments)
+    everywhere = not (arguments.name or arguments.area or arguments.floor) and len({e.area_id for e in found}) > 1
+    if arguments.up and everywhere and all(e.state == "off" for e in found):
+        raise Missing("area", "In which room?")  # "it's too dark in here" from somebody who may be anywhere
+    if arguments.one and len(found) > 1:
+        raise Missing("name", f"Which one: {', '.join(e.name for e in found[:MAX_ASKED])}?")
+    return found
 
 
 def stepping(home: Home, arguments: Step) -> list[Entity]:
@@ -105,7 +103,7 @@ def _number(value: Any, default: float) -> float:
 
 def _level(arguments: Step, surroundings: Surroundings) -> Level:
     home = surroundings.home()
-    found = stepping(home, arguments)
+    found = _chosen(arguments, home)
     if any(e.guards for e in found):
         return Level.GUARD
     return Level.CHANGE if all(home.acts_freely(e) for e in found) else Level.CONFIRM

@@ -15,6 +15,7 @@ THEM: Final = frozenset(
         *("those items", "these items", "all the items", "them all", "both", "both of them"),
     }
 )
+MAX_CHARS: Final = 300  # of an item, as where one is named
 MAX_WORDS: Final = 8  # a longer line is a sentence, and no thing to buy
 _POINT: Final = re.compile(r"^\s*[-*•+]\s+(?:\[[ x]\]\s*)?(?P<thing>\S.*)$", re.MULTILINE)
 _BOLD: Final = re.compile(r"\*\*|__|`")
@@ -32,5 +33,5 @@ def things_in(reply: str) -> list[str]:
         thing = match["thing"]
         if title := re.match(r"\*\*(.+?):?\*\*:?\s", f"{thing} "):  # "**Flour:** 200 g, sifted"
             thing = title[1]
-        found.append(_BOLD.sub("", thing).strip(" .;,"))
+        found.append(_BOLD.sub("", thing).strip(" .;,")[:MAX_CHARS])
     return found if all(thing and len(thing.split()) <= MAX_WORDS for thing in found) else []
